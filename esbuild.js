@@ -1,0 +1,84 @@
+// One table of bundles. Usage: node esbuild.js [--production] [--watch] [--tests]
+const esbuild = require("esbuild");
+const { existsSync, readdirSync, rmSync, writeFileSync, mkdirSync } = require("node:fs");
+const path = require("node:path");
+
+const flags = new Set(process.argv.slice(2));
+const production = flags.has("--production");
+
+const common = {
+  bundle: true,
+  logLevel: "warning",
+  metafile: true,
+  minify: production,
+  sourcemap: production ? false : "linked",
+};
+
+/** What runs in node. Only the extension may see `vscode`: elsewhere an import of it fails the build. */
+const node = { ...common, platform: "node", target: "node20", format: "cjs", outdir: "dist", mainFields: ["module", "main"] };
+
+/** The core is one bundle behind its one door; worker and command line share it. */
+const throughTheDoor = {
+  name: "through-the-door",
+  setup: ({ onResolve }) => onResolve({ filter: /\/mail\/index$/ }, () => ({ path: "./mail.js", external: true })),
+};
+
+/** cheerio brings a whole HTTP client for a function that fetches pages. Nothing of ours fetches: it stays out. */
+const withoutFetching = {
+  name: "without-fetching",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: "nothing" }));
+    onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {}" }));
+  },
+};
+
+/** The browser halves of the panels. */
+const pages = { ...common, platform: "browser", target: "es2022", format: "iife", outdir: "dist/pages" };
+
+const bundles = [
+  { ...node, entryPoints: ["src/extension.ts"], external: ["vscode"], plugins: [withoutFetching] },
+  { ...node, entryPoints: [{ in: "src/mail/index.ts", out: "mail" }], plugins: [withoutFetching] },
+  { ...node, entryPoints: ["src/worker.ts"], plugins: [throughTheDoor] },
+  { ...node, entryPoints: ["src/cli.ts"], plugins: [throughTheDoor], banner: { js: "#!/usr/bin/env node" } },
+  { ...pages, entryPoints: filesIn("src/webview/pages", /^(settings|preview)\.ts$/) },
+];
+
+/** Tests and benchmarks: every file a bundle of its own, packages left to node. */
+const tests = {
+  ...common,
+  platform: "node",
+  target: "node20",
+  format: "cjs",
+  outdir: "out",
+  outbase: ".",
+  packages: "external",
+  external: ["vscode"],
+  minify: false,
+  entryPoints: [...filesIn("test", /\.ts$/), ...filesIn("bench", /\.ts$/)],
+};
+
+function filesIn(folder, pattern) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && pattern.test(entry.name) && !entry.parentPath.includes("fixtures"))
+    .map((entry) => path.join(entry.parentPath, entry.name));
+}
+
+async function main() {
+  const table = flags.has("--tests") ? [...bundles, tests] : bundles;
+  if (flags.has("--watch")) {
+    for (const bundle of table) await (await esbuild.context({ ...bundle, logLevel: "info" })).watch();
+    return;
+  }
+  rmSync("dist", { recursive: true, force: true });
+  if (flags.has("--tests")) rmSync("out/test", { recursive: true, force: true });
+  const results = await Promise.all(table.filter((b) => b.entryPoints.length > 0).map((b) => esbuild.build(b)));
+  // The metafiles let a test hold the table of who may import whom.
+  mkdirSync("out", { recursive: true });
+  writeFileSync("out/metafile.json", JSON.stringify(results.map((result) => result.metafile)));
+}
+
+main().catch((error) => {
+  if (error.errors === undefined) console.error(error);
+  process.exit(1);
+});

@@ -1,0 +1,60 @@
+/** Entry 3: the command line. Options in, exit code out; the work is in `commandLine` and the core. */
+import { parseArgs } from "node:util";
+import { version } from "../package.json";
+import { check, preview } from "./commandLine/check";
+import { openContext } from "./commandLine/context";
+import { exportJournal, importJournal, report } from "./commandLine/report";
+import { send } from "./commandLine/send";
+import { exit, options, Refusal, usage, type Flags } from "./commandLine/usage";
+import { FileError, JournalError, PlanError } from "./mail/index";
+
+async function main(): Promise<number> {
+  const { flags, words } = readArguments();
+  const [command, first, second] = words;
+  if (flags.version === true) {
+    process.stdout.write(`${version}\n`);
+    return exit.ok;
+  }
+  if (flags.help === true || command === undefined || command === "help") {
+    process.stdout.write(usage);
+    return flags.help === true || command === "help" ? exit.ok : exit.usage;
+  }
+  switch (command) {
+    case "check":
+      return check(await openContext(first, flags));
+    case "preview":
+      return preview(await openContext(first, flags), flags);
+    case "send":
+      return send(await openContext(first, flags), flags);
+    case "report":
+      return report(await openContext(first, flags), flags);
+    case "journal":
+      if (first === "export") return exportJournal(await openContext(second, flags), flags);
+      if (first === "import") return importJournal(second, flags);
+      throw new Refusal("bulk-mail journal takes export or import.");
+    default:
+      throw new Refusal(`${command} is no command. bulk-mail --help lists them.`);
+  }
+}
+
+function readArguments(): { readonly flags: Flags; readonly words: readonly string[] } {
+  try {
+    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    return { flags: values, words: positionals };
+  } catch (error) {
+    throw new Refusal(`${(error as Error).message} bulk-mail --help lists the options.`);
+  }
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    const known =
+      error instanceof Refusal ||
+      error instanceof PlanError ||
+      error instanceof JournalError ||
+      error instanceof FileError;
+    process.stderr.write(`${known ? error.message : ((error as Error).stack ?? String(error))}\n`);
+    process.exitCode = error instanceof Refusal ? error.code : known ? exit.account : exit.problems;
+  },
+);

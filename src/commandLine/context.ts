@@ -1,0 +1,124 @@
+/** Where a command works: the campaign, its root, the settings that count and the state directory. */
+import { existsSync, readFileSync } from "node:fs";
+import * as path from "node:path";
+import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
+import { checkedSetting, section, settings, type SettingKey, type SettingTypes } from "../contributions";
+import {
+  defaultStateDirectory,
+  diskFiles,
+  parseAccount,
+  plainText,
+  type Account,
+  type CsvOptions,
+  type Files,
+  type Pace,
+} from "../mail/index";
+import { Refusal, type Flags } from "./usage";
+
+/** Everything that follows from the options and the campaign's place. */
+export interface Context {
+  /** Absolute path of the campaign. */
+  readonly file: string;
+  readonly root: string;
+  readonly files: Files;
+  readonly stateDirectory: string;
+  readonly csv: CsvOptions;
+  readonly settings: SettingsFile;
+}
+
+/** Settings as a file holds them. */
+export interface SettingsFile {
+  /** Absolute path. */
+  readonly file: string;
+  /** True when a person named the file: then its accounts are that person's own. */
+  readonly named: boolean;
+  get<K extends SettingKey>(key: K): SettingTypes[K];
+}
+
+/** Opens the context of a campaign. Throws `Refusal`. */
+export async function openContext(campaign: string | undefined, flags: Flags): Promise<Context> {
+  if (campaign === undefined) throw new Refusal("Name the campaign file, such as bulk-mail check hello.mail.md.");
+  const file = path.resolve(campaign);
+  if (!existsSync(file)) throw new Refusal(`${plainText(campaign)} does not exist.`);
+  const root = flags.root === undefined ? findRoot(path.dirname(file)) : path.resolve(flags.root);
+  if (!existsSync(root)) throw new Refusal(`The root ${plainText(root)} does not exist.`);
+  const settingsFile = readSettingsFile(
+    flags.settings === undefined ? path.join(root, ".vscode", "settings.json") : path.resolve(flags.settings),
+    flags.settings !== undefined,
+  );
+  return {
+    file,
+    root,
+    files: await diskFiles(root),
+    stateDirectory: stateDirectoryOf(flags),
+    csv: {
+      delimiter: settingsFile.get("csv.delimiter") as CsvOptions["delimiter"],
+      encoding: settingsFile.get("csv.encoding"),
+    },
+    settings: settingsFile,
+  };
+}
+
+/** `--state-dir`, else the user's own. A workspace's settings have no say in it. */
+export function stateDirectoryOf(flags: Flags): string {
+  const given = flags["state-dir"];
+  return given === undefined ? defaultStateDirectory() : path.resolve(given);
+}
+
+/** The account with this id. Throws `Refusal` when it is missing or wrong. */
+export function accountOf(settingsFile: SettingsFile, id: string): Account {
+  const accounts = settingsFile.get("accounts");
+  if (!Object.hasOwn(accounts, id))
+    throw new Refusal(
+      `There is no account ${plainText(id)} in ${settingsFile.file}. Add it there, or use --account sandbox.`,
+    );
+  const { value, problems } = parseAccount(id, accounts[id]);
+  if (value === undefined) throw new Refusal(problems.map(({ message }) => `${plainText(id)}: ${message}`).join("\n"));
+  return value;
+}
+
+/** The pace of an account; undefined is the sandbox or a dry run, which wait for nothing. */
+export function paceOf(settingsFile: SettingsFile, account: Account | undefined): Pace {
+  return {
+    delay: account === undefined ? 0 : (account.limits.delay ?? settingsFile.get("sending.delay")),
+    connections: account === undefined ? 1 : (account.limits.connections ?? settingsFile.get("sending.connections")),
+    maxAttempts: settingsFile.get("retry.maxAttempts"),
+    retryInitialDelay: settingsFile.get("retry.initialDelay"),
+    retryMaxDelay: settingsFile.get("retry.maxDelay"),
+    pauseAfterFailures: settingsFile.get("pauseAfterFailures"),
+  };
+}
+
+/** The nearest folder above that looks like a project, else the campaign's own. */
+function findRoot(folder: string): string {
+  for (let at = folder; ; at = path.dirname(at)) {
+    if (existsSync(path.join(at, ".vscode")) || existsSync(path.join(at, ".git"))) return at;
+    if (at === path.dirname(at)) return folder;
+  }
+}
+
+function readSettingsFile(file: string, named: boolean): SettingsFile {
+  let values: Record<string, unknown> = {};
+  if (existsSync(file)) {
+    const errors: ParseError[] = [];
+    const parsed: unknown = parse(readFileSync(file, "utf8"), errors, { allowTrailingComma: true });
+    const [first] = errors;
+    if (first !== undefined)
+      throw new Refusal(
+        `${file} is not valid: ${printParseErrorCode(first.error)} at character ${String(first.offset + 1)}.`,
+      );
+    if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed))
+      values = parsed as Record<string, unknown>;
+  } else if (named) throw new Refusal(`The settings file ${plainText(file)} does not exist.`);
+  return {
+    file,
+    named,
+    get: (key) => {
+      const value = Object.hasOwn(values, `${section}.${key}`) ? values[`${section}.${key}`] : undefined;
+      if (value === undefined) return settings[key].default;
+      const checked = checkedSetting(key, value);
+      if (checked === undefined) throw new Refusal(`${file}: ${section}.${key} has a value that it cannot have.`);
+      return checked;
+    },
+  };
+}

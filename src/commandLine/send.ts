@@ -1,0 +1,268 @@
+/** `send`: the same run as in the editor, without one. */
+import { createInterface } from "node:readline/promises";
+import { writeFile } from "node:fs/promises";
+import * as path from "node:path";
+import {
+  checkRows,
+  createPlan,
+  formatReport,
+  lastRun,
+  nameTarget,
+  plainText,
+  readReport,
+  runCampaign,
+  sandboxDirectory,
+  sandboxId,
+  senderOf,
+  systemClock,
+  worldOf,
+  type CheckResult,
+  type Plan,
+  type Prepared,
+  type Problem,
+  type RunState,
+  type RunSummary,
+  type SenderDefaults,
+  type Target,
+} from "../mail/index";
+import { formatProblem, prepare, wholeNumber } from "./check";
+import { accountOf, paceOf, type Context } from "./context";
+import { requireApproval } from "./endpoints";
+import { Progress } from "./progress";
+import { exit, Refusal, type Flags } from "./usage";
+
+/** Sends, resumes, or says why there is nothing to do. Returns the exit code. */
+export async function send(context: Context, flags: Flags): Promise<number> {
+  const { target, sender } = await chooseTarget(context, flags);
+  const { value: prepared, problems } = await prepare(context, sender);
+  const campaignId = prepared?.campaign.id;
+  const last =
+    campaignId === undefined ? undefined : await lastRun(context.stateDirectory, campaignId, worldOf(target));
+
+  if (last?.state === "running")
+    throw new Refusal("This campaign is being sent right now. Wait for its end.", exit.paused);
+  // A dry run of a finished one is simply made again: it settles nobody.
+  if (last?.state === "finished" && flags.again !== true && target.kind !== "outbox") return alreadySent(last);
+  if (last?.state === "interrupted") {
+    if (flags.again === true)
+      throw new Refusal(
+        "The last run is not finished. Send without --again to go on with it; --again starts a new one only then.",
+      );
+    if (last.changed.length > 0 && flags.continue !== true)
+      throw new Refusal(
+        `Changed since the run was confirmed: ${last.changed.map((file) => path.relative(process.cwd(), file)).join(", ")}.\nThe run goes on with its own copy if you add --continue.`,
+      );
+    const plan = { ...last.plan, pace: paceOf(context.settings, accountOfTarget(target)), target };
+    return run(context, plan, flags, `Going on: ${describeTotals(last)}`);
+  }
+  if (prepared === undefined) throw new Refusal(problems.map(formatProblem).join("\n"), exit.problems);
+  const check = await checkRows(prepared);
+  refuseProblems([...problems, ...check.problems], check, flags);
+  await confirm(prepared, check, target, sender, flags);
+  const plan = await createPlan(
+    {
+      ...context,
+      prepared,
+      check,
+      target,
+      sender,
+      pace: paceOf(context.settings, accountOfTarget(target)),
+      previousRunId: last?.plan.runId,
+    },
+    systemClock,
+  );
+  return run(context, plan, flags, `Sending ${String(check.counts.mail)} messages through ${nameTarget(target)}.`);
+}
+
+/** Where it goes, approved. */
+async function chooseTarget(context: Context, flags: Flags): Promise<{ target: Target; sender: SenderDefaults }> {
+  const { value } = await prepare(context, anySender);
+  const written = value?.campaign.account?.text;
+  const accounts = Object.keys(context.settings.get("accounts"));
+  const fallback =
+    context.settings.get("defaultAccount") || (accounts.length === 1 ? (accounts[0] ?? sandboxId) : sandboxId);
+  const id = flags.account ?? written ?? fallback;
+  const directory = flags["dry-run"];
+  const account = id === sandboxId ? undefined : accountOf(context.settings, id);
+  const sender = account === undefined ? anySender : senderOf(account);
+  if (directory !== undefined) return { target: { kind: "outbox", directory: path.resolve(directory) }, sender };
+  if (account === undefined) return { target: { kind: "sandbox" }, sender };
+  await requireApproval(context, account, sender, value?.campaign.from?.text, flags.approve === true);
+  return { target: { kind: "smtp", account }, sender };
+}
+
+/** For campaigns without `from` where nothing leaves the machine. */
+const anySender: SenderDefaults = { from: "Sandbox <sandbox@example.com>", replyTo: undefined };
+
+function refuseProblems(problems: readonly Problem[], check: CheckResult, flags: Flags): void {
+  const errors = problems.filter(({ severity }) => severity === "error");
+  for (const problem of problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  if (errors.some(({ rowOnly }) => rowOnly !== true))
+    throw new Refusal("Nothing was sent. Mend the errors, then send.", exit.problems);
+  if (errors.length > 0 && flags["skip-invalid"] !== true)
+    throw new Refusal(
+      `Nothing was sent: ${String(check.counts.invalid)} rows cannot be mailed. Mend them, or send without them by --skip-invalid.`,
+      exit.problems,
+    );
+  if (check.counts.mail === 0) throw new Refusal("Nothing was sent: no row is left to mail.", exit.problems);
+}
+
+async function confirm(
+  prepared: Prepared,
+  check: CheckResult,
+  target: Target,
+  sender: SenderDefaults,
+  flags: Flags,
+): Promise<void> {
+  // Nothing leaves the machine: there is nothing to confirm.
+  if (target.kind !== "smtp" || flags.yes === true) return;
+  const { campaign } = prepared;
+  const { counts, first } = check;
+  const cc = [...campaign.cc, ...campaign.bcc].map(({ text }) => text);
+  const lines = [
+    `Send ${String(counts.mail)} messages?`,
+    `  from       ${campaign.from?.text ?? sender.from ?? ""}`,
+    `  through    ${nameTarget(target)}, user ${target.account.user}`,
+    `  first      ${first.join(", ")}`,
+    ...(cc.length > 0 ? [`  cc, bcc    ${cc.join(", ")}`] : []),
+    ...(counts.invalid > 0 ? [`  left out   ${String(counts.invalid)} rows that cannot be mailed`] : []),
+    ...(counts.skipped > 0 ? [`  left out   ${String(counts.skipped)} rows that repeat or are suppressed`] : []),
+    ...[...check.attachments].map(([file, size]) => `  attached   ${path.basename(file)} (${String(size)} bytes)`),
+  ];
+  process.stderr.write(lines.map((line) => `${plainText(line, 400)}\n`).join(""));
+  if (!process.stdin.isTTY) throw new Refusal("Nothing was sent. Confirm with --yes.");
+  const readline = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await readline.question("Type yes to send: ");
+  readline.close();
+  if (answer.trim().toLowerCase() !== "yes") throw new Refusal("Nothing was sent.", exit.cancelled);
+}
+
+async function run(context: Context, plan: Plan, flags: Flags, title: string): Promise<number> {
+  const stop = new AbortController();
+  const abort = new AbortController();
+  const progress = new Progress(flags.quiet === true);
+  let bound: NodeJS.Timeout | undefined;
+  const onSignal = (): void => {
+    if (stop.signal.aborted) return abort.abort();
+    stop.abort();
+    progress.note("Stopping: waiting for the message in flight. Once more to stop hard.");
+    // A server that never answers does not hold the program for ever: what is in doubt is then unknown.
+    bound = setTimeout(() => abort.abort(), 30_000);
+    bound.unref();
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  progress.note(title);
+  try {
+    const password = process.env["BULK_MAIL_PASSWORD"];
+    const summary = await runCampaign(
+      plan,
+      {
+        clock: systemClock,
+        logger: progress,
+        random: Math.random,
+        credentials: () => Promise.resolve(password === undefined ? {} : { password }),
+      },
+      {
+        stop: stop.signal,
+        abort: abort.signal,
+        onProgress: (snapshot) => progress.show(snapshot),
+        onAttempt: (event) => progress.attempt(event),
+      },
+      {
+        takeOver: flags["take-over"] === true,
+        ...(flags.limit !== undefined && { limit: wholeNumber(flags.limit, "--limit") }),
+      },
+    );
+    progress.end();
+    await conclude(context, plan, summary);
+    return exitCode(summary);
+  } finally {
+    clearTimeout(bound);
+    progress.end();
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+  }
+}
+
+/** The totals, why it ended, and where everything lies: on stdout. */
+async function conclude(context: Context, plan: Plan, summary: RunSummary): Promise<void> {
+  const { accepted, failed, unknown, skipped, pending, ending } = summary;
+  const lines = [
+    `${String(accepted)} accepted, ${String(failed)} failed, ${String(unknown)} unknown, ${String(pending)} pending, ${String(skipped)} skipped.`,
+  ];
+  switch (ending.kind) {
+    case "finished":
+      break;
+    case "stopped":
+      lines.push("Stopped. Send again to go on: nobody is mailed twice.");
+      break;
+    case "limit":
+      lines.push("The limit is reached. Send again to go on.");
+      break;
+    case "account":
+      lines.push(ending.failure.text);
+      if (ending.failure.reply !== undefined) lines.push(`The server said: ${ending.failure.reply}`);
+      break;
+    case "failures":
+      lines.push(`Paused: ${ending.text} ${ending.failure.text}`);
+      break;
+    case "broken":
+    case "locked":
+      lines.push(ending.text);
+      break;
+  }
+  if (unknown > 0)
+    lines.push(
+      "Unknown: the message may have arrived. Look into the Sent folder before you send to these people again.",
+    );
+  if (ending.kind !== "locked") {
+    const file = path.join(plan.directory, "report.csv");
+    await writeFile(file, formatReport(await readReport(plan), "csv"), { mode: 0o600 });
+    lines.push(`Report: ${file}`);
+  }
+  if (plan.target.kind === "sandbox")
+    lines.push(
+      `Mails:  ${sandboxDirectory(context.stateDirectory, plan.campaignId)}`,
+      "Sandbox: nothing left this machine.",
+    );
+  if (plan.target.kind === "outbox")
+    lines.push(`Mails:  ${plan.target.directory}`, "Dry run: nothing left this machine.");
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+function exitCode({ ending, failed, unknown }: RunSummary): number {
+  switch (ending.kind) {
+    case "finished":
+      return failed + unknown > 0 ? exit.problems : exit.ok;
+    case "stopped":
+      return exit.cancelled;
+    case "account":
+    case "broken":
+      return ending.kind === "account" && ["quota", "throttled"].includes(ending.failure.class)
+        ? exit.paused
+        : exit.account;
+    case "failures":
+    case "limit":
+    case "locked":
+      return exit.paused;
+  }
+}
+
+function alreadySent({ plan, totals }: RunState): number {
+  const { accepted, failed, unknown } = totals;
+  const everyone = failed + unknown === 0;
+  process.stdout.write(
+    `${everyone ? `All ${String(accepted)} were` : `${String(accepted)} were`} already sent (run of ${plan.createdAt}); nothing was sent now.\n` +
+      (everyone ? "" : `${String(failed)} failed and ${String(unknown)} are unknown: see bulk-mail report.\n`) +
+      "To send to everyone once more, add --again.\n",
+  );
+  return everyone ? exit.ok : exit.problems;
+}
+
+function describeTotals({ totals }: RunState): string {
+  const { accepted, failed, unknown, pending } = totals;
+  return `${String(accepted)} accepted, ${String(failed)} failed, ${String(unknown)} unknown so far; ${String(pending)} to go.`;
+}
+
+function accountOfTarget(target: Target): Extract<Target, { kind: "smtp" }>["account"] | undefined {
+  return target.kind === "smtp" ? target.account : undefined;
+}

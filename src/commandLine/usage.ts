@@ -1,0 +1,69 @@
+/** What the command line offers, and how it refuses. */
+
+/** Exit codes. */
+export const exit = {
+  ok: 0,
+  /** Some failed or unknown, or problems in the campaign. */
+  problems: 1,
+  /** Wrong usage, or an approval is missing. */
+  usage: 2,
+  /** An account error stopped the run. */
+  account: 3,
+  /** Paused: limit reached, quota, lock held elsewhere. */
+  paused: 4,
+  cancelled: 130,
+} as const;
+
+/** Ends the program with a sentence on stderr and an exit code. */
+export class Refusal extends Error {
+  constructor(
+    message: string,
+    readonly code: number = exit.usage,
+  ) {
+    super(message);
+    this.name = "Refusal";
+  }
+}
+
+/** The options of all commands, as `parseArgs` takes them. */
+export const options = {
+  account: { type: "string" },
+  again: { type: "boolean" },
+  approve: { type: "boolean" },
+  continue: { type: "boolean" },
+  "dry-run": { type: "string" },
+  format: { type: "string" },
+  help: { type: "boolean", short: "h" },
+  limit: { type: "string" },
+  out: { type: "string" },
+  quiet: { type: "boolean" },
+  root: { type: "string" },
+  row: { type: "string" },
+  settings: { type: "string" },
+  "skip-invalid": { type: "boolean" },
+  "state-dir": { type: "string" },
+  "take-over": { type: "boolean" },
+  version: { type: "boolean" },
+  yes: { type: "boolean", short: "y" },
+} as const;
+
+/** What `parseArgs` makes of them. */
+export type Flags = {
+  readonly [K in keyof typeof options]?: (typeof options)[K]["type"] extends "boolean" ? boolean : string;
+};
+
+/** The help text. */
+export const usage = `bulk-mail: personalised mail to a list, from the command line
+
+  bulk-mail check   FILE                      problems as file:line:col: severity: text
+  bulk-mail preview FILE [--row N] [--format eml|html|text]
+  bulk-mail send    FILE [--account ID] [--yes] [--skip-invalid] [--again] [--continue]
+                         [--limit N] [--dry-run DIR] [--quiet] [--approve] [--take-over]
+  bulk-mail report  FILE [--account sandbox] [--format table|csv|json]
+  bulk-mail journal export FILE --out ARCHIVE
+  bulk-mail journal import ARCHIVE
+
+All take --settings FILE, --state-dir DIR and --root DIR. The password comes from BULK_MAIL_PASSWORD.
+Exit codes: 0 all accepted, 1 some failed, unknown or problems, 2 usage or approval, 3 stopped by an
+account error, 4 paused, 130 cancelled.
+`;

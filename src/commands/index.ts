@@ -1,0 +1,67 @@
+/** Every command, and the one place where their errors end. */
+import * as vscode from "vscode";
+import { commands } from "../contributions";
+import type { CommandName } from "../contributions";
+import { DisposableStore } from "../dispose";
+import type { Disposable } from "../dispose";
+import { reportError } from "../notify";
+import { forgetSecrets, testConnection } from "./accounts";
+import { checkCampaign } from "./checkCampaign";
+import { pause, pausedRun, stop } from "./controlRun";
+import { newCampaign } from "./newCampaign";
+import { openReport } from "./openReport";
+import { preview } from "./preview";
+import { rehearse } from "./rehearse";
+import { resumeCampaign, sendCampaign } from "./sendCampaign";
+import { sendTest } from "./sendTest";
+import { campaignOf } from "./services";
+import type { Services } from "./services";
+
+/** What a command does with its arguments: a URI and a row at most, whoever gives them. */
+type Verb = (services: Services, uri: unknown, row: number | undefined) => unknown;
+
+/** A verb about a campaign. */
+const about =
+  (verb: (services: Services, campaign: vscode.Uri, row: number | undefined) => unknown): Verb =>
+  async (services, uri, row) => {
+    const campaign = await campaignOf(services, uri);
+    if (campaign !== undefined) await verb(services, campaign, row);
+  };
+
+const verbs: Readonly<Record<CommandName, Verb>> = {
+  newCampaign,
+  checkCampaign: about(checkCampaign),
+  preview: about(preview),
+  sendTest: about(sendTest),
+  rehearse: about(rehearse),
+  send: about(sendCampaign),
+  pause,
+  resume: async (services, uri, row) =>
+    await about(resumeCampaign)(services, (await pausedRun(services, uri)) ?? uri, row),
+  stop,
+  openReport: about(openReport),
+  accounts: (services) => services.openAccounts(),
+  testConnection,
+  forgetSecrets,
+  showLog: (services) => services.log.show(),
+};
+
+/** Registers every command. */
+export function registerCommands(services: Services): Disposable {
+  const store = new DisposableStore();
+  for (const [name, { id }] of Object.entries(commands)) {
+    store.add(
+      vscode.commands.registerCommand(id, (uri: unknown, row: unknown) => run(services, name as CommandName, uri, row)),
+    );
+  }
+  return store;
+}
+
+/** Runs one command. Never rejects: what goes wrong is told. */
+export async function run(services: Services, name: CommandName, uri?: unknown, row?: unknown): Promise<void> {
+  try {
+    await verbs[name](services, uri, typeof row === "number" && Number.isInteger(row) && row >= 0 ? row : undefined);
+  } catch (error) {
+    reportError(error, services.speak, services.log, () => services.log.show());
+  }
+}

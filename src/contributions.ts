@@ -1,0 +1,101 @@
+/** Every id that package.json and the code must agree on. A test compares the two. */
+
+/** The category of every command in the palette. */
+export const category = "Bulk Mail";
+
+/** Commands: name in code → id and title. */
+export const commands = {
+  newCampaign: { id: "bulkMail.newCampaign", title: "New Campaign…" },
+  checkCampaign: { id: "bulkMail.checkCampaign", title: "Check Campaign" },
+  preview: { id: "bulkMail.preview", title: "Preview" },
+  sendTest: { id: "bulkMail.sendTest", title: "Send Test to Myself…" },
+  rehearse: { id: "bulkMail.rehearse", title: "Rehearse in Sandbox" },
+  send: { id: "bulkMail.send", title: "Send Campaign…" },
+  pause: { id: "bulkMail.pause", title: "Pause" },
+  resume: { id: "bulkMail.resume", title: "Resume" },
+  stop: { id: "bulkMail.stop", title: "Stop" },
+  openReport: { id: "bulkMail.openReport", title: "Open Report" },
+  accounts: { id: "bulkMail.accounts", title: "Accounts…" },
+  testConnection: { id: "bulkMail.testConnection", title: "Test Connection…" },
+  forgetSecrets: { id: "bulkMail.forgetSecrets", title: "Forget All Secrets" },
+  showLog: { id: "bulkMail.showLog", title: "Show Log" },
+} as const;
+
+/** The name of a command in code. */
+export type CommandName = keyof typeof commands;
+
+/** Keys for `when` and `enablement`, set with the built-in command `setContext`; all are booleans. */
+export const contextKeys = {
+  /** A campaign is being sent. */
+  running: "bulkMail.running",
+  /** A run is paused or was interrupted and can be resumed. */
+  resumable: "bulkMail.resumable",
+  /** There is an account besides the sandbox. */
+  hasAccount: "bulkMail.hasAccount",
+} as const;
+
+/** View types of our webview panels; VS Code restores panels by them. */
+export const viewTypes = { settings: "bulkMail.settings", preview: "bulkMail.preview" } as const;
+
+/** Where a run shows how far it is. */
+export type ProgressPlace = "notification" | "statusBar";
+
+/** What each setting holds, by its key without `bulkMail.`. Times are in milliseconds. */
+export interface SettingTypes {
+  readonly accounts: Readonly<Record<string, unknown>>;
+  readonly defaultAccount: string;
+  readonly stateDirectory: string;
+  readonly "sending.delay": number;
+  readonly "sending.connections": number;
+  readonly "retry.maxAttempts": number;
+  readonly "retry.initialDelay": number;
+  readonly "retry.maxDelay": number;
+  readonly pauseAfterFailures: number;
+  readonly progress: ProgressPlace;
+  readonly codeLens: boolean;
+  readonly "csv.delimiter": string;
+  readonly "csv.encoding": string;
+}
+
+/** Key of a setting, without `bulkMail.`. */
+export type SettingKey = keyof SettingTypes;
+
+/** How a setting is declared. `minimum` and `maximum` bound numbers, both inclusive; `options` are all that a text may be. */
+export interface Setting<T> {
+  readonly default: T;
+  readonly scope: "resource" | "machine" | "window";
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly options?: readonly string[];
+}
+
+const day = 24 * 3600 * 1000;
+
+/** Every setting with its default. */
+export const settings: { readonly [K in SettingKey]: Setting<SettingTypes[K]> } = {
+  accounts: { default: {}, scope: "resource" },
+  defaultAccount: { default: "", scope: "resource" },
+  stateDirectory: { default: "", scope: "machine" },
+  "sending.delay": { default: 1000, scope: "window", minimum: 0, maximum: day },
+  "sending.connections": { default: 1, scope: "window", minimum: 1, maximum: 50 },
+  "retry.maxAttempts": { default: 5, scope: "window", minimum: 1, maximum: 100 },
+  "retry.initialDelay": { default: 5000, scope: "window", minimum: 0, maximum: day },
+  "retry.maxDelay": { default: 300_000, scope: "window", minimum: 0, maximum: day },
+  pauseAfterFailures: { default: 5, scope: "window", minimum: 0, maximum: 1_000_000 },
+  progress: { default: "notification", scope: "window", options: ["notification", "statusBar"] },
+  codeLens: { default: true, scope: "window" },
+  "csv.delimiter": { default: "auto", scope: "resource", options: ["auto", ",", ";", "\t", "|"] },
+  "csv.encoding": { default: "auto", scope: "resource" },
+};
+
+/** The section of all settings. */
+export const section = "bulkMail";
+
+/** `value` when the setting may hold it, else undefined: then its default counts. */
+export function checkedSetting<K extends SettingKey>(key: K, value: unknown): SettingTypes[K] | undefined {
+  const { default: fallback, minimum = -Infinity, maximum = Infinity, options } = settings[key];
+  if (typeof value !== typeof fallback) return undefined;
+  if (typeof value === "number" && !(Number.isInteger(value) && value >= minimum && value <= maximum)) return undefined;
+  if (typeof value === "string" && options !== undefined && !options.includes(value)) return undefined;
+  return value as SettingTypes[K];
+}

@@ -1,0 +1,76 @@
+/** The output channel: one line a message. Whatever servers and files said stands in it as plain text. */
+import type * as vscode from "vscode";
+import { plainText } from "./mail/index";
+import type { AttemptEvent, Logger } from "./mail/index";
+
+/** What of an output channel is used. */
+type Channel = Pick<vscode.LogOutputChannel, "debug" | "info" | "warn" | "error" | "show">;
+
+/** The core's logger and the record of every attempt. */
+export class Log implements Logger {
+  constructor(private readonly channel: Channel) {}
+
+  debug(message: string): void {
+    this.channel.debug(clean(message));
+  }
+
+  info(message: string): void {
+    this.channel.info(clean(message));
+  }
+
+  warn(message: string): void {
+    this.channel.warn(clean(message));
+  }
+
+  error(message: string): void {
+    this.channel.error(clean(message));
+  }
+
+  /** One line for what became of one attempt of the campaign `name`. */
+  attempt(name: string, event: AttemptEvent): void {
+    const line = `${plainText(name, 60)}: ${attemptLine(event)}`;
+    switch (event.result) {
+      case "accepted": {
+        this.channel.info(line);
+        return;
+      }
+      case "retry": {
+        this.channel.warn(line);
+        return;
+      }
+      case "failed":
+      case "unknown": {
+        this.channel.error(line);
+        return;
+      }
+    }
+  }
+
+  show(): void {
+    this.channel.show(true);
+  }
+}
+
+/** `accepted ada@example.com (line 2, 312 ms) 250 2.0.0 Ok`; failures with their class, our sentence and the server's words. */
+export function attemptLine(event: AttemptEvent): string {
+  const facts = [
+    `line ${String(event.line + 1)}`,
+    `${String(Math.round(event.durationMs))} ms`,
+    ...(event.attempt > 1 ? [`attempt ${String(event.attempt)}`] : []),
+    ...(event.class === undefined ? [] : [event.class]),
+    ...(event.retryInMs === undefined ? [] : [`again in ${String(Math.ceil(event.retryInMs / 1000))} s`]),
+  ];
+  const said = event.reply === undefined ? "" : plainText(event.reply);
+  const reply = event.result === "accepted" || said === "" ? said : `Server: ${said}`;
+  return [`${event.result} ${plainText(event.address, 320)} (${facts.join(", ")})`, event.text ?? "", reply]
+    .filter((part) => part !== "")
+    .join(" ");
+}
+
+/** Line breaks stay, for stack traces; everything else that could steer a terminal goes. */
+function clean(message: string): string {
+  return message
+    .split("\n")
+    .map((line) => plainText(line, 2000))
+    .join("\n");
+}

@@ -1,0 +1,135 @@
+/** Ways to a transport: one for a target, a try of an account, a single test message. */
+import { isAbsolute, resolve } from "node:path";
+import { accountSchema, sandboxId, type Account } from "./account";
+import type { Mailbox } from "./address";
+import type { Failure } from "./classify";
+import { diskFiles } from "./files";
+import { sandboxDirectory } from "./stateDirectory";
+import type { Target } from "./plan";
+import type { Credentials, Logger } from "./ports";
+import type { Entry, Prepared } from "./preflight";
+import { SendError, type Transport } from "./transports/transport";
+import * as v from "valibot";
+
+/** What became of a try. */
+export type Tried =
+  | { readonly ok: true; readonly reply: string }
+  | { readonly ok: false; readonly failure: Failure };
+
+/** Where a run's transports come from; the sandbox's server lives as long as this. */
+export interface Delivery {
+  /** A new transport, one a connection. */
+  transport(): Transport;
+  close(): Promise<void>;
+}
+
+/** Opens the way to a target. Starts the sandbox server where the target is the sandbox. */
+export async function openDelivery(
+  target: Target,
+  about: {
+    readonly stateDirectory: string;
+    readonly campaignId: string;
+    /** PEM text of the account's own authorities. */
+    readonly ca: string | undefined;
+    readonly credentials: Credentials;
+    readonly logger: Logger;
+  },
+): Promise<Delivery> {
+  switch (target.kind) {
+    case "smtp": {
+      const { smtpTransports } = await import("./transports/smtp");
+      return { transport: smtpTransports({ ...about, account: target.account }), close: () => Promise.resolve() };
+    }
+    case "outbox": {
+      const { OutboxTransport } = await import("./transports/outbox");
+      return { transport: () => new OutboxTransport(target.directory), close: () => Promise.resolve() };
+    }
+    case "sandbox": {
+      const [{ smtpTransports }, { startSandbox }] = await Promise.all([
+        import("./transports/smtp"),
+        import("./sandboxServer"),
+      ]);
+      const server = await startSandbox(sandboxDirectory(about.stateDirectory, about.campaignId));
+      const account = sandboxAccount(server.port);
+      return { transport: smtpTransports({ ...about, ca: undefined, account }), close: () => server.close() };
+    }
+  }
+}
+
+/** The built-in account as its server's port makes it. */
+function sandboxAccount(port: number): Account {
+  return {
+    ...v.parse(accountSchema, { host: "127.0.0.1", port, security: "none", auth: "none" }),
+    id: sandboxId,
+  };
+}
+
+/**
+ * The PEM text of an account's own authorities, undefined when it names none. `caFile` is relative to `root` and must lie
+ * below it. Throws `FileError`.
+ */
+export async function readCertificates(account: Account, root: string): Promise<string | undefined> {
+  const { caFile } = account.tls;
+  if (caFile === "") return undefined;
+  const files = await diskFiles(root);
+  return (await files.read(isAbsolute(caFile) ? caFile : resolve(root, caFile))).toString("utf8");
+}
+
+/** Connects and signs in, sends nothing. Certificate files are read below `root`. Throws `FileError` only. */
+export async function verifyAccount(
+  account: Account,
+  root: string | undefined,
+  credentials: Credentials,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Tried> {
+  const ca = root === undefined ? undefined : await readCertificates(account, root);
+  const { smtpTransports } = await import("./transports/smtp");
+  const transport = smtpTransports({ account, ca, credentials, logger })();
+  try {
+    await transport.open(signal);
+    await transport.close();
+    return { ok: true, reply: "" };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** Sends one row's message to `to` alone, its subject marked; no journal, so it never counts as sent to the row's recipient. */
+export async function sendTest(
+  prepared: Prepared,
+  entry: Extract<Entry, { kind: "mail" }>,
+  to: Mailbox,
+  target: Target,
+  about: {
+    readonly stateDirectory: string;
+    readonly ca: string | undefined;
+    readonly credentials: Credentials;
+    readonly logger: Logger;
+    /** A new UUID: every test is a message of its own. */
+    readonly testId: string;
+    readonly date: Date;
+  },
+  signal: AbortSignal,
+): Promise<Tried> {
+  const campaignId = prepared.campaign.id;
+  if (campaignId === undefined) throw new Error("A campaign without id is never sent.");
+  const message = await prepared.compose(entry, { runId: about.testId, date: about.date, testTo: to });
+  const delivery = await openDelivery(target, { ...about, campaignId });
+  const transport = delivery.transport();
+  try {
+    await transport.open(signal);
+    const receipt = await transport.send(message, () => Promise.resolve(), signal);
+    return { ok: true, reply: receipt.reply };
+  } catch (error) {
+    return failed(error);
+  } finally {
+    await transport.close();
+    await delivery.close();
+  }
+}
+
+function failed(error: unknown): Tried {
+  if (error instanceof SendError) return { ok: false, failure: error.failure };
+  throw error;
+}

@@ -1,0 +1,305 @@
+/** Opens everything that a campaign names, step by step, and gathers what is wrong with it. */
+import { randomUUID } from "node:crypto";
+import * as path from "node:path";
+import type { Mailbox } from "./address";
+import { parseMailbox } from "./address";
+import { attachmentProblem, FileCache, FileLooks } from "./attachments";
+import type { Campaign, Field } from "./campaign";
+import { parseCampaign, wholeFileField } from "./campaign";
+import type { CampaignTemplates } from "./campaignTemplates";
+import { checkedValues, compileCampaign, dateless, plainTemplates, unsubscribeFault } from "./campaignTemplates";
+import { ColumnNames } from "./columnNames";
+import { compose, placeInText, RowError } from "./composer";
+import { decodeText } from "./decode";
+import { FileError, fileProblem } from "./files";
+import type { Prepared, PrepareRequest } from "./preflight";
+import type { Problem } from "./problems";
+import { fileStart, nearest, plainText, problemAt } from "./problems";
+import type { RecipientList, Row } from "./recipients";
+import { detectAddressColumn, openRecipients } from "./recipients";
+import type { Judgement } from "./rowJudge";
+import { addressProblem, RowJudge } from "./rowJudge";
+import { readSuppressed, suppressionFile, suppressionQuestion } from "./suppression";
+import { rowProblem } from "./template";
+import { TextPlaces } from "./textPlaces";
+
+type Opened = Prepared["opened"][number];
+type Place = Pick<Problem, "file" | "range">;
+
+/** One opening of one campaign. */
+export class Opening {
+  readonly problems: Problem[] = [];
+  /** Those of `problems` that keep every message from being made, not only from being sent. */
+  private readonly fatal: Problem[] = [];
+  private readonly opened: Opened[] = [];
+  private readonly folder: string;
+  private readonly looks: FileLooks;
+
+  constructor(private readonly request: PrepareRequest) {
+    this.folder = path.dirname(request.file);
+    this.looks = new FileLooks(request.files);
+  }
+
+  /** Undefined when there is no list or nobody knows where its addresses stand. Throws for broken code only. */
+  async open(): Promise<Prepared | undefined> {
+    const { files, csv, file } = this.request;
+    const text = await this.text("campaign", "campaign", file, file, { file, range: fileStart });
+    if (text === undefined) return undefined;
+    const { value: campaign, problems } = parseCampaign(text, file);
+    this.problems.push(...problems);
+    this.checkId(campaign, text);
+    const from = this.sender(campaign);
+    const replyTo = this.defaultReplyTo(campaign);
+    const body = await this.body(campaign);
+    const hasSuppression = await this.checkSuppression(campaign);
+    const list = await this.list(campaign);
+    if (list === undefined) return undefined;
+
+    const { value: templates, problems: faults } = compileCampaign(campaign, body, list.columns);
+    this.report(faults);
+    this.checkConstants(campaign, templates, list);
+    const attachments = await this.checkAttachments(templates, list);
+    await this.checkImages(templates, body?.field);
+    const keyColumn = this.keyColumn(campaign, list);
+    const addressColumn = await this.addressColumn(campaign, list, templates);
+    if (addressColumn === undefined) return undefined;
+
+    const { folder, fatal } = this;
+    const { root } = files;
+    const bodyFolder = path.dirname(body?.field.file ?? file);
+    const rowImages = body !== undefined && hasRowImages(body.field.text);
+    const judge = { list, templates, addressColumn, keyColumn, root, folder, bodyFolder, rowImages };
+    const suppressed = async (): Promise<ReadonlySet<string>> => {
+      const name = suppressionFile(campaign);
+      return name === undefined || !hasSuppression ? new Set() : (await readSuppressed(files, name, csv)).value;
+    };
+    const passes = async function* (signal?: AbortSignal): AsyncIterable<readonly Judgement[]> {
+      const looks = new FileLooks(files);
+      const rows = new RowJudge({ ...judge, oneClick: campaign.oneClick, looks, suppressed: await suppressed() });
+      for await (const batch of list.batches(signal)) yield await rows.judge(batch);
+    };
+    const isSuppressed = suppressionQuestion(files, campaign, csv);
+    const cache = new FileCache(files);
+    return {
+      campaign,
+      list,
+      opened: this.opened,
+      attachments,
+      isSuppressed,
+      judgements: passes,
+      entries: async function* (signal) {
+        for await (const batch of passes(signal)) for (const { entry } of batch) if (entry !== undefined) yield entry;
+      },
+      compose: async (entry, stamp) => {
+        if (fatal.length > 0 || from === undefined || body === undefined) throw new RowError(fatal);
+        const made = { campaign, templates, columns: list.columns, from, replyTo, body: body.field };
+        return await compose({ ...made, cache, root, folder, bodyFolder, isSuppressed }, entry, stamp);
+      },
+    };
+  }
+
+  /** Reports problems; the errors among them are fatal. */
+  private report(problems: readonly Problem[]): void {
+    this.problems.push(...problems);
+    this.fatal.push(...problems.filter(({ severity }) => severity === "error"));
+  }
+
+  private async text(
+    role: Opened["role"],
+    name: string,
+    file: string,
+    written: string,
+    place: Place,
+  ): Promise<string | undefined> {
+    const { files, csv } = this.request;
+    try {
+      const { value, problems } = decodeText(await files.read(file), file, csv.encoding);
+      this.opened.push({ role, file });
+      this.report(problems);
+      return value;
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.report([fileProblem(error, name, written, files.root, place)]);
+      return undefined;
+    }
+  }
+
+  private checkId({ id, file }: Campaign, text: string): void {
+    const other = id === undefined ? undefined : this.request.otherCampaigns?.get(id);
+    if (id === undefined || other === undefined || other === file) return;
+    const start = text.toLowerCase().indexOf(id);
+    const range = new TextPlaces(text).range(Math.max(start, 0), Math.max(start, 0) + id.length);
+    const fixes = [{ title: "Take a new id", file, range, text: randomUUID() }];
+    const details = { other: path.relative(this.folder, other) };
+    this.problems.push(problemAt("id.copied", details, { file, range }, { fixes }));
+  }
+
+  private sender({ from, file }: Campaign): Mailbox | undefined {
+    const place: Place = from ?? { file, range: firstLine };
+    const text = from?.text ?? this.request.sender.from ?? "";
+    if (text.trim() === "") {
+      this.report([problemAt("from.missing", {}, place)]);
+      return undefined;
+    }
+    const parsed = parseMailbox(text);
+    // Braces are allowed in addresses, but nobody means them: who sends is the same for every row.
+    if (parsed.ok && !/\{[{%]/.test(text)) return parsed.mailbox;
+    this.report([problemAt("from.invalid", { text }, place)]);
+    return undefined;
+  }
+
+  private defaultReplyTo({ replyTo, file }: Campaign): Mailbox | undefined {
+    const text = replyTo === undefined ? (this.request.sender.replyTo ?? "") : "";
+    if (text.trim() === "") return undefined;
+    const parsed = parseMailbox(text);
+    if (parsed.ok) return parsed.mailbox;
+    this.report([problemAt("replyTo.invalid", { text }, { file, range: firstLine })]);
+    return undefined;
+  }
+
+  private async body({ body, bodyFile }: Campaign): Promise<Campaign["body"] | undefined> {
+    if (bodyFile === undefined) return body;
+    const file = this.resolve(bodyFile);
+    const text = await this.text("body", "body file", file, bodyFile.text, bodyFile);
+    return text === undefined ? undefined : { kind: body.kind, field: wholeFileField(text, file) };
+  }
+
+  /** False when the campaign names no suppression file or it cannot be read. */
+  private async checkSuppression(campaign: Campaign): Promise<boolean> {
+    const file = suppressionFile(campaign);
+    if (campaign.suppress === undefined || file === undefined) return false;
+    const { files, csv } = this.request;
+    try {
+      this.report((await readSuppressed(files, file, csv)).problems);
+      this.opened.push({ role: "suppress", file });
+      return true;
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.report([fileProblem(error, "suppression file", campaign.suppress.text, files.root, campaign.suppress)]);
+      return false;
+    }
+  }
+
+  private async list({ recipients }: Campaign): Promise<RecipientList | undefined> {
+    if (recipients === undefined) return undefined;
+    const { files, csv } = this.request;
+    const file = this.resolve(recipients);
+    const look = await this.looks.at(file);
+    if (!look.ok) {
+      this.report([fileProblem(look.error, "recipients file", recipients.text, files.root, recipients)]);
+      return undefined;
+    }
+    this.opened.push({ role: "recipients", file });
+    const { value, problems } = await openRecipients(files, file, csv);
+    this.problems.push(...problems);
+    return value;
+  }
+
+  private async addressColumn(
+    { to, recipients, file }: Campaign,
+    list: RecipientList,
+    templates: CampaignTemplates,
+  ): Promise<number | undefined> {
+    const detected = await detectAddressColumn(list);
+    if (to !== undefined) {
+      const uses = [...(templates.to?.uses ?? [])];
+      return detected !== undefined && uses.includes(detected) ? detected : (uses.at(-1) ?? detected ?? 0);
+    }
+    // Without rows there is nothing to detect, and that is said already.
+    if (detected === undefined && !this.problems.some(({ code }) => code === "list.empty")) {
+      const columns = plainText(list.columns.map(({ name }) => name).join(", "), 200);
+      this.report([problemAt("list.noAddressColumn", { columns }, recipients ?? { file, range: fileStart })]);
+    }
+    return detected;
+  }
+
+  private keyColumn({ key }: Campaign, list: RecipientList): number | undefined {
+    if (key === undefined) return undefined;
+    const names = new ColumnNames(list.columns);
+    const name = key.text.trim();
+    const column = names.find(name);
+    if (column !== undefined) return column;
+    const suggestion = nearest(
+      name,
+      list.columns.flatMap((one) => [one.name, one.alias ?? one.name]),
+    );
+    this.problems.push(problemAt("key.unknown", { name, ...(suggestion !== undefined && { suggestion }) }, key));
+    return undefined;
+  }
+
+  /** What is the same for every row is checked once, at its own place. */
+  private checkConstants({ oneClick }: Campaign, templates: CampaignTemplates, list: RecipientList): void {
+    const row: Row = { values: list.columns.map(() => ""), line: 0, endLine: 0 };
+    const values = checkedValues(list.columns, row);
+    const isConstant = (template: { readonly uses: ReadonlySet<number> }): boolean => template.uses.size === 0;
+    for (const template of plainTemplates(templates).filter(isConstant)) {
+      const problems = template
+        .check(values)
+        .map((issue) => rowProblem(issue, 0, { file: issue.field.file, range: issue.range }));
+      this.report(problems.map((problem) => ({ ...problem, rowOnly: false })));
+    }
+    const { to, subject, unsubscribe } = templates;
+    const mailboxes = [to, ...templates.cc, ...templates.bcc, templates.replyTo];
+    for (const template of mailboxes) {
+      if (template === undefined || !isConstant(template)) continue;
+      const text = template.render(dateless(values)).value;
+      const parsed = parseMailbox(text);
+      if (!parsed.ok && (template === to || parsed.reason !== "empty"))
+        this.report([addressProblem(text, parsed, template.field)]);
+    }
+    if (subject !== undefined && isConstant(subject) && subject.render(values).value === "")
+      this.report([problemAt("subject.empty", {}, subject.field)]);
+    if (unsubscribe !== undefined && isConstant(unsubscribe)) {
+      const fault = unsubscribeFault(unsubscribe.render(values, "url").value, oneClick);
+      const isKnown = this.problems.some(
+        ({ code }) => code === "unsubscribe.scheme" || code === "unsubscribe.oneClick",
+      );
+      if (fault !== undefined && !isKnown) this.report([problemAt(fault, {}, unsubscribe.field)]);
+    }
+  }
+
+  /** Sizes of the attachments that all rows share. */
+  private async checkAttachments(
+    templates: CampaignTemplates,
+    list: RecipientList,
+  ): Promise<ReadonlyMap<string, number>> {
+    const sizes = new Map<string, number>();
+    const row: Row = { values: list.columns.map(() => ""), line: 0, endLine: 0 };
+    for (const template of templates.attachments) {
+      if (template.uses.size > 0) continue;
+      const written = template.render({ columns: list.columns, row }).value;
+      if (written === "") continue;
+      const file = path.resolve(this.folder, written);
+      const look = await this.looks.at(file);
+      if (look.ok) sizes.set(file, look.size);
+      else this.problems.push(attachmentProblem(look.error, written, this.request.files.root, template.field));
+    }
+    return sizes;
+  }
+
+  /** The images that all rows share are part of the campaign, as its body is. */
+  private async checkImages(templates: CampaignTemplates, body: Field | undefined): Promise<void> {
+    if (body === undefined) return;
+    for (const written of templates.body?.images ?? []) {
+      const file = path.resolve(path.dirname(body.file), written);
+      const look = await this.looks.at(file);
+      if (look.ok) this.opened.push({ role: "image", file });
+      else {
+        const place = placeInText(body, written);
+        this.problems.push(fileProblem(look.error, "image", written, this.request.files.root, place));
+      }
+    }
+  }
+
+  private resolve(field: Field): string {
+    return path.resolve(this.folder, field.text.trim());
+  }
+}
+
+/** The dashes that open the front matter: for what is missing in it. */
+const firstLine = { start: { line: 0, character: 0 }, end: { line: 0, character: 3 } };
+
+/** Whether a body names an image by a placeholder, so that only rendering tells which file a row needs. */
+function hasRowImages(text: string): boolean {
+  return /<img\b[^<>]*\{[{%]/i.test(text) || /!\[[^\]]*\]\([^()\n]*\{[{%]/.test(text);
+}

@@ -1,0 +1,304 @@
+/** The plan of a run: what was confirmed, copied into the state directory, so that nothing edited later changes a message. */
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
+import * as path from "node:path";
+import type { Account } from "./account";
+import { readCertificates } from "./delivery";
+import { diskFiles, FileError, syncDirectory, type Files } from "./files";
+import { readHistory, type History } from "./journal";
+import { acquireLock, isHeld } from "./lock";
+import type { Clock } from "./ports";
+import type { CheckResult, Counts, Prepared, SenderDefaults } from "./preflight";
+import type { CsvOptions } from "./recipients";
+import { campaignDirectory, makePrivateDirectory } from "./stateDirectory";
+
+/** Worlds keep their own journals: a rehearsal or a dry run never settles a recipient of a real run. */
+export type World = "real" | "sandbox" | "outbox";
+
+/** Where a run's messages go. */
+export type Target =
+  | { readonly kind: "smtp"; readonly account: Account }
+  | { readonly kind: "sandbox" }
+  /** One `.eml` file a message. */
+  | { readonly kind: "outbox"; readonly directory: string };
+
+/** A confirmed run, as `plan.json` in its folder holds it. */
+export interface Plan {
+  readonly version: 1;
+  readonly campaignId: string;
+  /** UUID of this run. */
+  readonly runId: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  /** Absolute folder of the run in the state directory; not stored, set when read. */
+  readonly directory: string;
+  readonly target: Target;
+  /** Absolute paths of the originals. */
+  readonly campaignFile: string;
+  readonly root: string;
+  readonly csv: CsvOptions;
+  readonly sender: SenderDefaults;
+  readonly counts: Counts;
+  /** The copies: original absolute path → name in the run's folder, with the SHA-256 of the content. */
+  readonly copies: readonly { readonly original: string; readonly copy: string; readonly sha256: string }[];
+  /** Attachments by absolute path, pinned. */
+  readonly attachments: readonly { readonly file: string; readonly size: number; readonly sha256: string }[];
+  /** PEM text of the account's own authorities, as it was when confirmed. */
+  readonly ca: string | undefined;
+  readonly pace: Pace;
+}
+
+/** How fast a run goes and how long it tries. Milliseconds. */
+export interface Pace {
+  readonly delay: number;
+  readonly connections: number;
+  readonly maxAttempts: number;
+  readonly retryInitialDelay: number;
+  readonly retryMaxDelay: number;
+  /** Pause after this many final failures in a row; 0 never. */
+  readonly pauseAfterFailures: number;
+}
+
+/** What a host gives to make a plan. */
+export interface PlanRequest {
+  readonly stateDirectory: string;
+  readonly prepared: Prepared;
+  readonly check: CheckResult;
+  readonly target: Target;
+  readonly root: string;
+  readonly csv: CsvOptions;
+  readonly sender: SenderDefaults;
+  readonly pace: Pace;
+  /**
+   * The run that was the campaign's last when the person decided on a new one (undefined: none). If another window started
+   * one meanwhile, no plan is made: two plans for the same people would mail them twice.
+   */
+  readonly previousRunId: string | undefined;
+}
+
+/** How a run stands. */
+export interface RunState {
+  readonly plan: Plan;
+  readonly state: "running" | "interrupted" | "finished";
+  readonly totals: Totals;
+  /** Original files whose content is no longer the copy's: absolute paths. */
+  readonly changed: readonly string[];
+}
+
+/** The recipients of a run by outcome; they add up to `rows` less the excluded ones. */
+export interface Totals {
+  readonly accepted: number;
+  readonly failed: number;
+  readonly unknown: number;
+  readonly skipped: number;
+  readonly pending: number;
+}
+
+/** No plan can be made now. The message is fit to show. */
+export class PlanError extends Error {
+  override readonly name = "PlanError";
+}
+
+/** The world of a target. */
+export function worldOf(target: Target): World {
+  return target.kind === "smtp" ? "real" : target.kind;
+}
+
+/** Copies what the campaign consists of into a new run's folder and flushes it to disk. Throws `PlanError` and `FileError`. */
+export async function createPlan(request: PlanRequest, clock: Clock): Promise<Plan> {
+  const { prepared, check, stateDirectory, root, target } = request;
+  const campaignId = prepared.campaign.id;
+  if (campaignId === undefined) throw new PlanError("The campaign has no id. Add one, then send.");
+  const home = campaignDirectory(stateDirectory, campaignId, worldOf(target));
+  await makePrivateDirectory(home);
+  const lock = await acquireLock(home, clock, { takeOver: false, atLeast: 1 });
+  if (lock.kind === "busy")
+    throw new PlanError("This campaign is being sent from another window or process. Wait for its end.");
+  try {
+    const runs = await runNames(home);
+    const newest = runs.at(-1);
+    if (newest?.slice(5) !== request.previousRunId)
+      throw new PlanError("Another run of this campaign was started meanwhile. Look at its report first.");
+    const runId = randomUUID();
+    const name = `${String(Number(newest?.slice(0, 4) ?? 0) + 1).padStart(4, "0")}-${runId}`;
+    const draft = path.join(home, `new-${runId}`);
+    await makePrivateDirectory(draft);
+    try {
+      const files = await diskFiles(root);
+      const copies: Plan["copies"][number][] = [];
+      for (const { role, file } of prepared.opened) {
+        if (copies.some(({ original }) => original === file)) continue;
+        const copy = `${String(copies.length).padStart(3, "0")}-${role}`;
+        // Through `files`, so that nothing outside the root is ever copied.
+        const sha256 = await copyInto(files, file, path.join(draft, copy));
+        copies.push({ original: file, copy, sha256 });
+      }
+      const attachments: Plan["attachments"][number][] = [];
+      for (const file of check.attachments.keys()) {
+        const { size } = await files.stat(file);
+        attachments.push({ file, size, sha256: await hashOf(files.stream(file)) });
+      }
+      const plan: Omit<Plan, "directory"> = {
+        version: 1,
+        campaignId,
+        runId,
+        createdAt: new Date(clock.now()).toISOString(),
+        target,
+        campaignFile: prepared.campaign.file,
+        root,
+        csv: request.csv,
+        sender: request.sender,
+        counts: check.counts,
+        copies,
+        attachments,
+        ca: target.kind === "smtp" ? await readCertificates(target.account, root) : undefined,
+        pace: request.pace,
+      };
+      await writeSynced(path.join(draft, "plan.json"), JSON.stringify(plan, undefined, 1));
+      await syncDirectory(draft);
+      const directory = path.join(home, name);
+      await rename(draft, directory);
+      await syncDirectory(home);
+      return { ...plan, directory };
+    } catch (error) {
+      await rm(draft, { recursive: true, force: true });
+      throw error;
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The last run of a campaign in a world, or undefined when there was none. Takes no lock. Throws `JournalError`. */
+export async function lastRun(stateDirectory: string, campaignId: string, world: World): Promise<RunState | undefined> {
+  const home = campaignDirectory(stateDirectory, campaignId, world);
+  const newest = (await runNames(home)).at(-1);
+  if (newest === undefined) return undefined;
+  const plan = await readPlan(path.join(home, newest));
+  const history = await readHistory(plan.directory);
+  const state = history.finished ? "finished" : (await isHeld(home)) ? "running" : "interrupted";
+  return { plan, state, totals: totalsOf(plan, history), changed: await changedOriginals(plan) };
+}
+
+/** All runs of the campaign that `plan` belongs to, in the same world, oldest first. */
+export async function runsOf(plan: Plan): Promise<readonly Plan[]> {
+  const home = path.dirname(plan.directory);
+  return Promise.all((await runNames(home)).map((name) => readPlan(path.join(home, name))));
+}
+
+/** Whether no run of the campaign is newer than this one. */
+export async function isLastRun(plan: Plan): Promise<boolean> {
+  return (await runNames(path.dirname(plan.directory))).at(-1) === path.basename(plan.directory);
+}
+
+/** Where everybody stands. `doubt` is shown as unknown: that is what a resume will make of it. */
+export function totalsOf(plan: Plan, history: History): Totals {
+  const settled = { accepted: 0, failed: 0, unknown: 0, skipped: 0 };
+  for (const { outcome } of history.fates.values()) {
+    if (outcome === "doubt") settled.unknown++;
+    else if (outcome !== "pending") settled[outcome]++;
+  }
+  const done = settled.accepted + settled.failed + settled.unknown + settled.skipped;
+  return {
+    accepted: settled.accepted,
+    failed: settled.failed + plan.counts.invalid,
+    unknown: settled.unknown,
+    skipped: settled.skipped + plan.counts.skipped,
+    pending: Math.max(0, plan.counts.mail - done),
+  };
+}
+
+/**
+ * The files of a run: the copies under the names of their originals, and the pinned attachments. An attachment that is no
+ * longer what was confirmed cannot be read.
+ */
+export async function plannedFiles(plan: Plan): Promise<Files> {
+  const disk = await diskFiles(plan.root);
+  const copies = new Map(plan.copies.map(({ original, copy }) => [original, path.join(plan.directory, copy)]));
+  const pinned = new Map(plan.attachments.map(({ file, sha256 }) => [file, sha256]));
+  return {
+    root: disk.root,
+    read: async (file) => {
+      const copy = copies.get(file);
+      if (copy !== undefined) return readFile(copy);
+      const bytes = await disk.read(file);
+      const expected = pinned.get(file);
+      if (expected === undefined || createHash("sha256").update(bytes).digest("hex") !== expected)
+        throw new FileError("unreadable", file, changedDetail);
+      return bytes;
+    },
+    stream: async function* (file) {
+      const copy = copies.get(file);
+      if (copy === undefined) throw new FileError("outside", file, "is no part of this run");
+      yield* createReadStream(copy, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
+    },
+    stat: async (file) => {
+      const copy = copies.get(file);
+      if (copy === undefined) return disk.stat(file);
+      const { size, mtimeMs } = await stat(copy);
+      return { size, mtimeMs };
+    },
+  };
+}
+
+/** The detail of the error for an attachment that changed after the run was confirmed. */
+export const changedDetail = "has changed since the run was confirmed";
+
+async function runNames(home: string): Promise<readonly string[]> {
+  const names = await readdir(home).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  });
+  return names.filter((name) => /^\d{4}-[0-9a-f-]{36}$/.test(name)).sort();
+}
+
+async function readPlan(directory: string): Promise<Plan> {
+  const plan = JSON.parse(await readFile(path.join(directory, "plan.json"), "utf8")) as Omit<Plan, "directory">;
+  if ((plan.version as number) !== 1)
+    throw new PlanError("This run was planned by a newer Bulk Mail. Update, then resume.");
+  return { ...plan, directory };
+}
+
+async function changedOriginals(plan: Plan): Promise<readonly string[]> {
+  const files = await diskFiles(plan.root).catch(() => undefined);
+  const changed: string[] = [];
+  for (const { original, copy, sha256 } of plan.copies) {
+    // The suppression file is meant to change: it is read afresh before every message.
+    if (copy.endsWith("-suppress")) continue;
+    const now = files === undefined ? undefined : await hashOf(files.stream(original)).catch(() => undefined);
+    if (now !== sha256) changed.push(original);
+  }
+  return changed;
+}
+
+async function copyInto(files: Files, from: string, to: string): Promise<string> {
+  const hash = createHash("sha256");
+  const handle = await open(to, "wx", 0o600);
+  try {
+    for await (const chunk of files.stream(from)) {
+      hash.update(chunk);
+      await handle.writeFile(chunk);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return hash.digest("hex");
+}
+
+async function hashOf(chunks: AsyncIterable<Buffer>): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of chunks) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function writeSynced(file: string, text: string): Promise<void> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,55 @@
+/** What the core asks of the outside. Hosts implement these; nothing else in `src/mail` touches time, chance or a log. */
+
+/** Time. Everything that waits or stamps goes through here, so tests can turn the hands. */
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch: for stamps that people read. */
+  now(): number;
+  /** A clock that never runs back, in milliseconds: for durations and pace. */
+  monotonic(): number;
+  /** Resolves after `ms` milliseconds, or at once (without throwing) when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Where the core says what it does. Text is already free of secrets; the sink strips control characters. */
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** The secret of an account, fetched when it is needed and kept nowhere. */
+export interface Credentials {
+  readonly password?: string;
+}
+
+/** Everything `runCampaign` needs besides its plan. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Uniform in [0, 1): the jitter of retries. */
+  random(): number;
+  /** The account's secret; asked for once a run, right before the first connection. */
+  credentials(): Promise<Credentials>;
+}
+
+/** The clock of the machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted === true) return resolve();
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", done);
+        resolve();
+      };
+      // Timers hold at most 2^31-1 ms; a longer wait ends early and its caller looks at the clock again.
+      const timer = setTimeout(done, Math.min(ms, 2_147_483_647));
+      signal?.addEventListener("abort", done, { once: true });
+    }),
+};
+
+/** A logger that says nothing. */
+export const silentLogger: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -1,0 +1,239 @@
+/** What is known about mail providers. Facts only that a person needs to fill in an account; limits are what they publish. */
+
+/** A way to reach a server: the port decides how encryption starts (RFC 8314 §3). */
+export interface ServerPort {
+  readonly port: number;
+  readonly security: "starttls" | "tls";
+}
+
+/** A provider. Texts are plain sentences for people. */
+export interface Provider {
+  /** As in an account's `provider`. */
+  readonly id: string;
+  readonly label: string;
+  /** Empty where only the account's owner knows it. */
+  readonly host: string;
+  /** The recommended one first. */
+  readonly ports: readonly ServerPort[];
+  /** What to enter as user, and as password. */
+  readonly userHint: string;
+  readonly passwordHint: string;
+  /** The user name that is the same for everybody. */
+  readonly user?: string;
+  /** Where to make the password, or where the provider explains it. */
+  readonly helpUrl?: string;
+  /** Set when the provider takes no password any more. */
+  readonly retired?: string;
+  /** Limits and habits worth knowing before the first campaign. */
+  readonly note?: string;
+  /** Milliseconds between two messages and connections at most, where the provider's own limits ask for it. */
+  readonly limits?: { readonly delay?: number; readonly connections?: number };
+  /** Mail domains whose addresses live here. */
+  readonly domains?: readonly string[];
+}
+
+const submission: ServerPort = { port: 587, security: "starttls" };
+const implicit: ServerPort = { port: 465, security: "tls" };
+const fullAddress = "Your full e-mail address.";
+
+/** Every provider, in the order in which they are offered. */
+export const providers: readonly Provider[] = [
+  {
+    id: "gmail",
+    label: "Gmail",
+    host: "smtp.gmail.com",
+    ports: [submission, implicit],
+    userHint: "Your full Gmail or Workspace address.",
+    passwordHint:
+      "An app password of 16 letters, not the password of your Google account. It needs 2-Step Verification.",
+    helpUrl: "https://myaccount.google.com/apppasswords",
+    note: "Gmail sends about 500 messages in 24 hours, Google Workspace about 2,000.",
+    domains: ["gmail.com", "googlemail.com"],
+  },
+  {
+    id: "outlook",
+    label: "Outlook.com, Hotmail, Live",
+    host: "smtp-mail.outlook.com",
+    ports: [submission],
+    userHint: fullAddress,
+    passwordHint: "Outlook.com takes no password for sending any more.",
+    helpUrl:
+      "https://support.microsoft.com/office/pop-imap-and-smtp-settings-for-outlook-com-d088b986-291d-42b8-9564-9c414e2aa040",
+    retired:
+      "Outlook.com ended password sign-in in September 2024 and asks for OAuth2, so a test with a password fails.",
+    note: "Outlook.com sends to about 300 recipients a day, 5,000 with a Microsoft 365 subscription.",
+    limits: { delay: 2000 },
+    domains: ["outlook.com", "hotmail.com", "live.com", "msn.com", "hotmail.co.uk", "outlook.de", "hotmail.fr"],
+  },
+  {
+    id: "microsoft365",
+    label: "Microsoft 365 (work or school)",
+    host: "smtp.office365.com",
+    ports: [submission],
+    userHint: "Your work or school address.",
+    passwordHint: "The account's password, or an app password; an administrator must allow SMTP AUTH for the mailbox.",
+    helpUrl:
+      "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission",
+    note: "Exchange Online takes 30 messages a minute over at most 3 connections, and 10,000 recipients a day.",
+    limits: { delay: 2000, connections: 1 },
+  },
+  {
+    id: "yahoo",
+    label: "Yahoo",
+    host: "smtp.mail.yahoo.com",
+    ports: [implicit, submission],
+    userHint: "Your full Yahoo address.",
+    passwordHint: "An app password, not the password of your Yahoo account.",
+    helpUrl: "https://help.yahoo.com/kb/SLN15241.html",
+    note: "Yahoo sends about 500 messages a day.",
+    domains: ["yahoo.com", "yahoo.co.uk", "yahoo.de", "yahoo.fr", "yahoo.co.in", "ymail.com", "rocketmail.com"],
+  },
+  {
+    id: "icloud",
+    label: "iCloud Mail",
+    host: "smtp.mail.me.com",
+    ports: [submission],
+    userHint: "Your full iCloud Mail address.",
+    passwordHint: "An app-specific password from your Apple Account.",
+    helpUrl: "https://support.apple.com/102654",
+    note: "iCloud sends 1,000 messages a day, each of at most 20 MB.",
+    domains: ["icloud.com", "me.com", "mac.com"],
+  },
+  {
+    id: "fastmail",
+    label: "Fastmail",
+    host: "smtp.fastmail.com",
+    ports: [implicit, submission],
+    userHint: "Your Fastmail login address, also when you send from a domain of your own.",
+    passwordHint: "An app password with access to mail.",
+    helpUrl: "https://www.fastmail.help/hc/en-us/articles/360058752854-App-passwords",
+    domains: ["fastmail.com", "fastmail.fm"],
+  },
+  {
+    id: "zoho",
+    label: "Zoho Mail",
+    host: "smtp.zoho.com",
+    ports: [implicit, submission],
+    userHint: fullAddress,
+    passwordHint: "The account's password, or an app-specific one when two-factor authentication is on.",
+    helpUrl: "https://www.zoho.com/mail/help/zoho-smtp.html",
+    note: "Accounts of a Zoho data centre elsewhere use its own host, such as smtp.zoho.eu or smtp.zoho.in.",
+    domains: ["zoho.com", "zohomail.com"],
+  },
+  {
+    id: "gmx",
+    label: "GMX",
+    host: "mail.gmx.com",
+    ports: [submission, implicit],
+    userHint: fullAddress,
+    passwordHint: "Your GMX password. POP3 and IMAP access must be switched on in the GMX settings.",
+    helpUrl: "https://support.gmx.com/pop-imap/imap/imap.html",
+    note: "Addresses at gmx.net and gmx.de use the host mail.gmx.net.",
+    domains: ["gmx.com", "gmx.us", "gmx.co.uk"],
+  },
+  {
+    id: "gmxnet",
+    label: "GMX (gmx.net, gmx.de)",
+    host: "mail.gmx.net",
+    ports: [submission, implicit],
+    userHint: fullAddress,
+    passwordHint: "Your GMX password. POP3 and IMAP access must be switched on in the GMX settings.",
+    helpUrl: "https://hilfe.gmx.net/email/einstellungen.html",
+    domains: ["gmx.net", "gmx.de", "gmx.at", "gmx.ch"],
+  },
+  {
+    id: "proton",
+    label: "Proton Mail",
+    host: "smtp.protonmail.ch",
+    ports: [submission],
+    userHint: "The address on your own domain for which the token was made.",
+    passwordHint: "An SMTP token, made in the Proton settings; it needs a paid plan and a custom domain.",
+    helpUrl: "https://proton.me/support/smtp-submission",
+  },
+  {
+    id: "ses",
+    label: "Amazon SES",
+    host: "email-smtp.us-east-1.amazonaws.com",
+    ports: [submission, implicit],
+    userHint: "The SMTP user name that SES made, not an access key.",
+    passwordHint: "The SMTP password that SES made, not a secret access key.",
+    helpUrl: "https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html",
+    note: "Put your own region into the host. Rate and daily quota are those of your SES account.",
+  },
+  {
+    id: "sendgrid",
+    label: "SendGrid",
+    host: "smtp.sendgrid.net",
+    ports: [submission, implicit],
+    user: "apikey",
+    userHint: "The word apikey, for everybody.",
+    passwordHint: "An API key with access to mail sending.",
+    helpUrl: "https://www.twilio.com/docs/sendgrid/for-developers/sending-email/integrating-with-the-smtp-api",
+  },
+  {
+    id: "mailgun",
+    label: "Mailgun (US)",
+    host: "smtp.mailgun.org",
+    ports: [submission, implicit],
+    userHint: "The SMTP login of your domain, such as postmaster@mg.example.com.",
+    passwordHint: "The SMTP password of that login, not an API key.",
+    helpUrl: "https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/send-smtp",
+  },
+  {
+    id: "mailguneu",
+    label: "Mailgun (EU)",
+    host: "smtp.eu.mailgun.org",
+    ports: [submission, implicit],
+    userHint: "The SMTP login of your domain, such as postmaster@mg.example.com.",
+    passwordHint: "The SMTP password of that login, not an API key.",
+    helpUrl: "https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/send-smtp",
+  },
+  {
+    id: "postmark",
+    label: "Postmark (broadcast)",
+    host: "smtp-broadcasts.postmarkapp.com",
+    ports: [submission, { port: 2525, security: "starttls" }],
+    userHint: "The access key of a broadcast stream, or the server's API token.",
+    passwordHint: "The secret key of the stream, or the same API token again.",
+    helpUrl: "https://postmarkapp.com/developer/user-guide/send-email-with-smtp",
+    note: "Postmark takes mail to many people on broadcast streams only, and there is no port 465.",
+  },
+  {
+    id: "brevo",
+    label: "Brevo",
+    host: "smtp-relay.brevo.com",
+    ports: [submission, implicit],
+    userHint: "The SMTP login shown in Brevo under SMTP & API.",
+    passwordHint: "An SMTP key, not an API key.",
+    helpUrl: "https://developers.brevo.com/docs/smtp-integration",
+    note: "Brevo's free plan sends 300 messages a day.",
+  },
+  {
+    id: "enterprise",
+    label: "Company server (port 465, own certificate authority)",
+    host: "",
+    ports: [implicit],
+    userHint: "Your user name at the company's mail server.",
+    passwordHint: "The password of that user.",
+    note: "When the server's certificate comes from the company's own authority, name its file under Security.",
+  },
+  {
+    id: "custom",
+    label: "Another server",
+    host: "",
+    ports: [submission],
+    userHint: "Often your full e-mail address.",
+    passwordHint: "The password of that user, or an app password.",
+  },
+];
+
+/** The provider of this id. */
+export function providerById(id: string): Provider | undefined {
+  return providers.find((provider) => provider.id === id);
+}
+
+/** The provider where an address lives, told by its domain; undefined when the domain says nothing. */
+export function suggestProvider(address: string): Provider | undefined {
+  const domain = /@([^@\s>]+)>?\s*$/.exec(address)?.[1]?.toLowerCase();
+  return domain === undefined ? undefined : providers.find((provider) => provider.domains?.includes(domain) === true);
+}

@@ -1,0 +1,78 @@
+/** What follows a failed attempt. Pure: everything it needs comes in. */
+import type { Failure, Stage } from "./classify";
+import type { Pace } from "./plan";
+
+/** What the sender does next. */
+export type Decision =
+  /** Settle the recipient as failed. */
+  | { readonly kind: "fail" }
+  /** Settle the recipient as unknown; only a person may say that it is sent again. */
+  | { readonly kind: "unknown" }
+  /** Try this recipient again after `delayMs`; the others go on. */
+  | { readonly kind: "later"; readonly delayMs: number }
+  /** The whole account waits `delayMs`; the recipient keeps its number of attempts. */
+  | { readonly kind: "hold"; readonly delayMs: number }
+  /** End the run: every message would meet the same failure. */
+  | { readonly kind: "stop" };
+
+/** The history that counts. */
+export interface Attempts {
+  /** Attempts of this recipient, this one included. */
+  readonly recipient: number;
+  /** Failures of this kind in a row over the whole run, this one included: `offline` or `throttled`. */
+  readonly inARow: number;
+}
+
+/** A refusal that asks for patience is repeated in minutes, a lost connection in seconds: both scale with the one setting. */
+const deferredFactor = 60;
+const throttledFactor = 6;
+const deferredCap = 48;
+const throttledCap = 6;
+
+/** Where a lost connection may be the message's own fault, such as a filter on the way that cuts it off. */
+const inTransaction: readonly Stage[] = ["mail", "rcpt", "data", "body"];
+
+/**
+ * Decides. `random` is uniform in [0, 1). A first `offline` failure is repeated at once; after that delays double, with full
+ * jitter, up to their cap. `deferred` never waits less than its first delay.
+ */
+export function decide(failure: Failure, attempts: Attempts, pace: Pace, random: () => number): Decision {
+  const { retryInitialDelay: initial, retryMaxDelay: max, maxAttempts } = pace;
+  switch (failure.class) {
+    case "unknown":
+      return { kind: "unknown" };
+    case "recipient":
+    case "message":
+      return { kind: "fail" };
+    case "account":
+    case "quota":
+      return { kind: "stop" };
+    case "throttled":
+      if (attempts.inARow >= maxAttempts) return { kind: "stop" };
+      return {
+        kind: "hold",
+        delayMs: half(backoff(initial * throttledFactor, attempts.inARow, max * throttledCap), random),
+      };
+    case "deferred": {
+      if (attempts.recipient >= maxAttempts) return { kind: "fail" };
+      const base = initial * deferredFactor;
+      const delay = backoff(base, attempts.recipient, max * deferredCap);
+      return { kind: "later", delayMs: base + random() * Math.max(0, delay - base) };
+    }
+    case "offline":
+      if (attempts.inARow >= maxAttempts) return { kind: "stop" };
+      if (attempts.recipient >= maxAttempts && inTransaction.includes(failure.stage)) return { kind: "fail" };
+      if (attempts.inARow === 1) return { kind: "hold", delayMs: 0 };
+      return { kind: "hold", delayMs: random() * backoff(initial, attempts.inARow - 1, max) };
+  }
+}
+
+/** `base` doubled with every attempt after the first, at most `cap`. */
+function backoff(base: number, attempt: number, cap: number): number {
+  return Math.min(cap, base * 2 ** Math.min(attempt - 1, 30));
+}
+
+/** Between half of `delay` and all of it: a busy server gets a real pause, whatever the dice say. */
+function half(delay: number, random: () => number): number {
+  return delay / 2 + (random() * delay) / 2;
+}

@@ -1,0 +1,204 @@
+/** The heart: sends a plan to its end, or as far as it may go. */
+import { hostname } from "node:os";
+import * as path from "node:path";
+import type { Failure, OutcomeClass } from "./classify";
+import { openDelivery, type Delivery } from "./delivery";
+import { diskFiles } from "./files";
+import { Journal, JournalError, readHistory } from "./journal";
+import { Lanes } from "./lanes";
+import { acquireLock, type Busy, type Lock } from "./lock";
+import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
+import type { Ports } from "./ports";
+import { prepareCampaign, suppression } from "./preflight";
+
+/** A whole picture of a run at one moment. */
+export interface Progress extends Totals {
+  readonly runId: string;
+  readonly state: "starting" | "sending" | "waiting" | "stopping";
+  readonly total: number;
+  /** ISO 8601, of this stretch of the run. */
+  readonly startedAt: string;
+  /** Milliseconds until the rest is sent at the present pace; undefined when it cannot be said. */
+  readonly remainingMs: number | undefined;
+}
+
+/** What became of one attempt. */
+export interface AttemptEvent {
+  readonly address: string;
+  /** Zero-based line in the recipients file. */
+  readonly line: number;
+  readonly result: "accepted" | "failed" | "unknown" | "retry";
+  readonly attempt: number;
+  readonly durationMs: number;
+  readonly class?: OutcomeClass;
+  /** Our sentence for a failure. */
+  readonly text?: string;
+  /** The server's words, plain text. */
+  readonly reply?: string;
+  readonly messageId: string;
+  /** When `retry`: how long until the next attempt, milliseconds. */
+  readonly retryInMs?: number;
+}
+
+/** Why a run came to rest. */
+export type Ending =
+  /** Every recipient is settled. */
+  | { readonly kind: "finished" }
+  /** Somebody asked; what was in flight was awaited. */
+  | { readonly kind: "stopped" }
+  /** The limit given for this stretch was reached. */
+  | { readonly kind: "limit" }
+  /** The account, the server or too many failures: nothing more can go out before a person looks. */
+  | { readonly kind: "account"; readonly failure: Failure }
+  | { readonly kind: "failures"; readonly text: string; readonly failure: Failure }
+  /** The journal cannot be written, or an attachment is no longer what was confirmed. */
+  | { readonly kind: "broken"; readonly text: string }
+  /** Somebody else sends this campaign. */
+  | { readonly kind: "locked"; readonly text: string; readonly silent: boolean };
+
+/** How a stretch ended and where everybody stands. */
+export interface RunSummary extends Totals {
+  readonly runId: string;
+  readonly ending: Ending;
+  readonly durationMs: number;
+}
+
+/** How a host steers and watches a run. */
+export interface RunHooks {
+  /** Aborting it takes nothing new and awaits what is in flight. */
+  readonly stop: AbortSignal;
+  /** Aborting it ends at once; what was handed over without a reply is unknown. */
+  readonly abort: AbortSignal;
+  /** Whole snapshots, at most four a second and one at the end. */
+  onProgress(progress: Progress): void;
+  onAttempt(event: AttemptEvent): void;
+}
+
+/** Choices for one stretch. */
+export interface RunOptions {
+  /** Send at most this many messages in this stretch. */
+  readonly limit?: number;
+  /** Take over from a live owner that has been silent for 30 s; a person said so. */
+  readonly takeOver?: boolean;
+}
+
+/**
+ * Sends what the plan's journal says is not settled yet. Settles every doubt as unknown first. Never throws for what mail
+ * servers, disks or people do: that is in the summary's `ending`.
+ */
+export async function runCampaign(
+  plan: Plan,
+  ports: Ports,
+  hooks: RunHooks,
+  options: RunOptions = {},
+): Promise<RunSummary> {
+  const began = ports.clock.monotonic();
+  const home = path.dirname(plan.directory);
+  let lock: Lock | Busy | undefined;
+  let journal: Journal | undefined;
+  let delivery: Delivery | undefined;
+  let totals: Totals | undefined;
+  const end = (ending: Ending): RunSummary => ({
+    runId: plan.runId,
+    ending,
+    durationMs: ports.clock.monotonic() - began,
+    ...(totals ?? { accepted: 0, failed: 0, unknown: 0, skipped: 0, pending: plan.counts.mail }),
+  });
+  try {
+    lock = await acquireLock(home, ports.clock, {
+      takeOver: options.takeOver ?? false,
+      atLeast: await nextGeneration(plan),
+    });
+    if (lock.kind === "busy") return end(lockedEnding(lock));
+    if (!(await isLastRun(plan))) throw new PlanError("A newer run of this campaign exists. Go on with that one.");
+    journal = await Journal.open(plan.directory, {
+      campaignId: plan.campaignId,
+      runId: plan.runId,
+      generation: lock.generation,
+      at: ports.clock.now(),
+      host: hostname(),
+    });
+    settleDoubts(journal, ports);
+    totals = totalsOf(plan, journal.history);
+    if (totals.pending === 0) {
+      if (!journal.history.finished) journal.append({ t: "ctl", what: "finish", at: ports.clock.now() });
+      return end({ kind: "finished" });
+    }
+    const { value: prepared, problems } = await prepareCampaign({
+      file: plan.campaignFile,
+      files: await plannedFiles(plan),
+      csv: plan.csv,
+      sender: plan.sender,
+    });
+    if (prepared === undefined)
+      throw new PlanError(problems[0]?.message ?? "The run's copy of the campaign cannot be read.");
+    delivery = await openDelivery(plan.target, {
+      stateDirectory: path.resolve(home, "..", "..", ".."),
+      campaignId: plan.campaignId,
+      ca: plan.ca,
+      credentials: await ports.credentials(),
+      logger: ports.logger,
+    });
+    const isSuppressed = await suppression(await diskFiles(plan.root), prepared.campaign);
+    const lanes = new Lanes({
+      plan,
+      prepared,
+      isSuppressed,
+      journal,
+      lock,
+      delivery,
+      ports,
+      hooks,
+      limit: options.limit,
+    });
+    const ending = await lanes.toTheirEnd();
+    totals = totalsOf(plan, journal.history);
+    return end(ending);
+  } catch (error) {
+    if (journal !== undefined) totals = totalsOf(plan, journal.history);
+    if (error instanceof JournalError || error instanceof PlanError)
+      return end({ kind: "broken", text: error.message });
+    if (isDiskError(error))
+      return end({
+        kind: "broken",
+        text: `The run's folder cannot be used (${error.code}). Mend the disk, then resume.`,
+      });
+    throw error;
+  } finally {
+    await delivery?.close();
+    await journal?.close();
+    if (lock?.kind === "held") await lock.release();
+  }
+}
+
+/** Doubts of earlier stretches: their body may have left, so they are unknown until a person says more. */
+function settleDoubts(journal: Journal, ports: Ports): void {
+  for (const [k, fate] of journal.history.fates)
+    if (fate.outcome === "doubt")
+      journal.append({
+        t: "unknown",
+        k,
+        why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
+        at: ports.clock.now(),
+      });
+}
+
+async function nextGeneration(plan: Plan): Promise<number> {
+  return (await readHistory(plan.directory)).generation + 1;
+}
+
+function lockedEnding(busy: Busy): Ending {
+  const where =
+    busy.owner === undefined ? "another window or process" : `process ${String(busy.owner.pid)} on ${busy.owner.host}`;
+  return busy.silent
+    ? {
+        kind: "locked",
+        silent: true,
+        text: `This campaign is held by ${where}, which has not stirred for 30 seconds. Take over if you are sure that it no longer sends.`,
+      }
+    : { kind: "locked", silent: false, text: `This campaign is being sent by ${where}. Wait for its end.` };
+}
+
+function isDiskError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === "string" && "syscall" in error;
+}

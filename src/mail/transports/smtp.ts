@@ -1,0 +1,302 @@
+/** SMTP (RFC 5321) over one connection, driven by nodemailer's protocol engine and held back by our gate. */
+import { Readable } from "node:stream";
+import SMTPConnection from "nodemailer/lib/smtp-connection";
+import type { Account } from "../account";
+import { secureContext } from "../certificates";
+import { classify, ownFailures, type Failure, type Stage } from "../classify";
+import type { Message } from "../message";
+import type { Credentials, Logger } from "../ports";
+import { plainText } from "../problems";
+import { SendError, type Gate, type Receipt, type Transport } from "./transport";
+
+/** The body goes to the socket in pieces, so that "read to its end" comes as late as it can. */
+const pieceBytes = 64 * 1024;
+
+/** nodemailer's error, as far as we look at it: its `code` alone cannot tell a safe failure from a lost reply. */
+interface EngineError extends Error {
+  readonly code?: string;
+  readonly originalCode?: string;
+  readonly command?: string;
+  readonly response?: string;
+  readonly timeoutType?: string;
+  readonly rejectedErrors?: readonly { readonly recipient?: string; readonly response?: string }[];
+}
+
+/** What a connection to an account needs. */
+export interface SmtpOptions {
+  readonly account: Account;
+  /** PEM text of the account's own authorities. */
+  readonly ca: string | undefined;
+  readonly credentials: Credentials;
+  readonly logger: Logger;
+}
+
+/** Makes transports for one account; they share the parsed certificates. */
+export function smtpTransports(options: SmtpOptions): () => Transport {
+  const { account } = options;
+  const context = account.security === "none" ? undefined : secureContext(options.ca);
+  const tls = {
+    ...(context !== undefined && { secureContext: context }),
+    rejectUnauthorized: account.tls.verify,
+    minVersion: "TLSv1.2" as const,
+    ...(account.tls.servername !== "" && { servername: account.tls.servername }),
+  };
+  return () => new SmtpTransport(options, tls);
+}
+
+class SmtpTransport implements Transport {
+  private connection: SMTPConnection | undefined;
+  private stage: Stage = "connect";
+  /** Takes what the connection reports while nobody waits for a callback. */
+  private onError: ((error: EngineError) => void) | undefined;
+
+  constructor(
+    private readonly options: SmtpOptions,
+    private readonly tls: SMTPConnection["options"]["tls"],
+  ) {}
+
+  async open(signal: AbortSignal): Promise<void> {
+    if (this.connection !== undefined) return;
+    const { account, credentials } = this.options;
+    const connection = new SMTPConnection({
+      host: account.host,
+      port: account.port,
+      secure: account.security === "tls",
+      requireTLS: account.security === "starttls",
+      ignoreTLS: account.security === "none",
+      // A neutral name: the machine's own is nobody's business (RFC 5321 §4.1.3 allows an address literal).
+      name: "[127.0.0.1]",
+      connectionTimeout: account.timeouts.connection,
+      greetingTimeout: account.timeouts.greeting,
+      socketTimeout: account.timeouts.socket,
+      tls: this.tls,
+    });
+    this.stage = "connect";
+    connection.on("error", (error: EngineError) => this.onError?.(error));
+    connection.on("end", () => {
+      if (this.connection === connection) this.connection = undefined;
+      // The engine tells its callback why only after this event: let that word come first.
+      const waiting = this.onError;
+      queueMicrotask(() => {
+        if (waiting !== undefined && this.onError === waiting) waiting(new Error("The connection was closed."));
+      });
+    });
+    try {
+      await this.step(signal, connection, (done) => connection.connect((error) => done(error)));
+      if (account.auth === "password") {
+        this.stage = "auth";
+        const auth = { user: account.user, pass: credentials.password ?? "", method: this.method(connection) };
+        if (auth.pass === "") throw this.own("noPassword");
+        await this.step(signal, connection, (done) => connection.login({ ...auth }, (error) => done(error)));
+      }
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+    this.connection = connection;
+  }
+
+  async send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt> {
+    const connection = this.connection;
+    this.stage = "mail";
+    // The server hung up while we were idle: nothing of this message was handed over.
+    if (connection === undefined) throw new SendError(classify({ stage: "mail" }));
+    if (message.smtpUtf8 && !extensionsOf(connection).includes("SMTPUTF8")) throw this.own("smtpUtf8");
+    const body = new GatedBody(message.bytes, async () => {
+      const refused = refusalOf(connection);
+      // All or nobody: what is handed over for some cannot be called back for the others.
+      if (refused !== undefined) throw refused;
+      await gate();
+      this.stage = "body";
+    });
+    body.once("end", () => (this.stage = "reply"));
+    try {
+      const info = await this.step<{ response: string; serverMessageId?: string | undefined }>(
+        signal,
+        connection,
+        (done) => {
+          const envelope = { from: message.envelope.from, to: [...message.envelope.to], size: message.bytes.length };
+          connection.send(envelope, body, (error, result) => done(error, result));
+        },
+        body,
+      );
+      const { response, serverMessageId } = info;
+      return { reply: plainText(response), ...(serverMessageId !== undefined && { serverMessageId }) };
+    } catch (error) {
+      body.destroy();
+      // After DATA was answered the session cannot be used for anything else than the body we will not send.
+      if (body.opened) this.drop(connection);
+      // A refused recipient leaves the transaction open, and a second MAIL in it is an error (RFC 5321 §4.1.4).
+      else if (this.connection === connection && !(await this.reset(connection))) this.drop(connection);
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    const connection = this.connection;
+    if (connection === undefined) return Promise.resolve();
+    this.connection = undefined;
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        connection.close();
+        resolve();
+      };
+      // QUIT is a courtesy; a server that does not answer it is not waited for.
+      const timer = setTimeout(finish, 500);
+      connection.once("end", finish);
+      connection.quit();
+    });
+  }
+
+  /** Ends an open transaction; false when the connection is of no more use. */
+  private reset(connection: SMTPConnection): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.onError = () => resolve(false);
+      connection.reset((error) => {
+        this.onError = undefined;
+        resolve(error === null);
+      });
+    });
+  }
+
+  /** Runs one exchange with the engine: settles by its callback, by a connection error, or by the signal. */
+  private step<T>(
+    signal: AbortSignal,
+    connection: SMTPConnection,
+    start: (done: (error: Error | null | undefined, result?: T) => void) => void,
+    body?: GatedBody,
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const settle = (settlement: () => void): void => {
+        this.onError = undefined;
+        signal.removeEventListener("abort", onAbort);
+        settlement();
+      };
+      const fail = (error: EngineError): void =>
+        settle(() => reject(body?.refusal ?? this.toSendError(error, connection)));
+      const onAbort = (): void => {
+        // A body that has begun may reach its end in the system's buffers, whatever is closed here.
+        const handedOver = this.stage === "reply" || this.stage === "body";
+        settle(() => reject(handedOver ? new SendError(classify({ stage: "reply" })) : this.own("stopped")));
+        this.drop(connection);
+      };
+      if (signal.aborted) return reject(this.own("stopped"));
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.onError = fail;
+      start((error, result) => {
+        if (error !== null && error !== undefined) fail(error);
+        else settle(() => resolve(result as T));
+      });
+    });
+  }
+
+  /** The sign-in method: one that takes a password, or none of the password leaves. */
+  private method(connection: SMTPConnection): string {
+    const offered = connection as unknown as { readonly allowsAuth: boolean; readonly _supportedAuth: readonly string[] };
+    if (!offered.allowsAuth) throw this.own("noAuth");
+    const method = ["PLAIN", "LOGIN", "CRAM-MD5"].find((name) => offered._supportedAuth.includes(name));
+    if (method === undefined) throw this.own("noPasswordAuth");
+    return method;
+  }
+
+  private toSendError(error: EngineError, connection: SMTPConnection): SendError {
+    if (isDestroyed(connection) && this.connection === connection) this.connection = undefined;
+    const first = error.rejectedErrors?.[0];
+    const refused = first?.recipient;
+    const systemCode = error.timeoutType !== undefined ? "ETIMEDOUT" : (error.originalCode ?? error.code);
+    const stage = stageOf(error, this.stage);
+    const failure = classify({
+      stage,
+      ...(error.response !== undefined && { reply: first?.response ?? error.response }),
+      ...(systemCode !== undefined && { systemCode }),
+      ...(refused !== undefined && { refused }),
+    });
+    if (error.code === "ETLS" && failure.class === "offline" && failure.code === undefined) return this.own("noStarttls");
+    if (error.code === "EMESSAGE" && error.response === undefined) return this.own("tooLarge");
+    return new SendError(failure);
+  }
+
+  private own(what: keyof typeof ownFailures): SendError {
+    return new SendError({ ...ownFailures[what], stage: this.stage });
+  }
+
+  private drop(connection = this.connection): void {
+    if (this.connection === connection) this.connection = undefined;
+    connection?.close();
+  }
+}
+
+/** The body, released by the gate. `read` is first called when DATA got its 354. */
+class GatedBody extends Readable {
+  /** True once the gate was asked. */
+  opened = false;
+  /** What the gate said when it refused. */
+  refusal: Error | undefined;
+  private offset = 0;
+
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly gate: Gate,
+  ) {
+    super({ highWaterMark: pieceBytes });
+  }
+
+  override _read(): void {
+    if (this.opened) return this.piece();
+    this.opened = true;
+    this.gate().then(
+      () => this.piece(),
+      (error: unknown) => {
+        this.refusal = error instanceof Error ? error : new Error(String(error));
+        this.destroy(this.refusal);
+      },
+    );
+  }
+
+  private piece(): void {
+    if (this.offset >= this.bytes.length) {
+      this.push(null);
+      return;
+    }
+    const end = Math.min(this.offset + pieceBytes, this.bytes.length);
+    const piece = this.bytes.subarray(this.offset, end);
+    this.offset = end;
+    this.push(piece);
+  }
+}
+
+/** The engine's bookkeeping of the envelope; asked for right before the body, when every RCPT has its reply. */
+function refusalOf(connection: SMTPConnection): SendError | undefined {
+  const envelope = (connection as unknown as { readonly _envelope: { readonly rejectedErrors?: EngineError["rejectedErrors"] } })._envelope;
+  const first = envelope.rejectedErrors?.[0];
+  if (first === undefined) return undefined;
+  const failure: Failure = classify({
+    stage: "rcpt",
+    ...(first.response !== undefined && { reply: first.response }),
+    ...(first.recipient !== undefined && { refused: first.recipient }),
+  });
+  return new SendError(failure.class === "recipient" ? { ...failure, text: ownFailures.partlyRefused.text } : failure);
+}
+
+function extensionsOf(connection: SMTPConnection): readonly string[] {
+  return (connection as unknown as { readonly _supportedExtensions: readonly string[] })._supportedExtensions;
+}
+
+function isDestroyed(connection: SMTPConnection): boolean {
+  return (connection as unknown as { readonly _destroyed: boolean })._destroyed;
+}
+
+/** Where the dialogue was, from the command that failed; the gate's word wins, because after it the command lies. */
+function stageOf(error: EngineError, reached: Stage): Stage {
+  if (reached === "body" || reached === "reply") return reached;
+  const command = error.command ?? "";
+  if (/^AUTH/.test(command)) return "auth";
+  if (/^STARTTLS/.test(command) || error.code === "ETLS") return "starttls";
+  if (/^(?:EHLO|HELO)/.test(command)) return "ehlo";
+  if (command === "MAIL FROM") return "mail";
+  if (command === "RCPT TO") return "rcpt";
+  if (command === "DATA") return "data";
+  if (error.code === "EPROTOCOL" && reached === "connect") return "greeting";
+  return reached;
+}

@@ -1,0 +1,38 @@
+/** What every way of handing over a message looks like to the sender. */
+import type { Failure } from "../classify";
+import type { Message } from "../message";
+
+/** The proof that a message was accepted. */
+export interface Receipt {
+  /** The server's last reply, plain text. */
+  readonly reply: string;
+  /** The id under which the server filed it, when it gave another than ours. */
+  readonly serverMessageId?: string;
+}
+
+/**
+ * Called once per attempt, between the server's go-ahead (SMTP 354) and the first byte of the body. The body leaves only
+ * when it resolves; when it rejects, nothing is handed over and `send` throws that very error.
+ */
+export type Gate = () => Promise<void>;
+
+/** Thrown by transports, besides what a gate throws. */
+export class SendError extends Error {
+  constructor(readonly failure: Failure) {
+    super(failure.text);
+    this.name = "SendError";
+  }
+}
+
+/** One connection's worth of a way to send. Not for two messages at once. */
+export interface Transport {
+  /** Connects and signs in, if that is not done already. Aborting `signal` ends the attempt. Throws `SendError`. */
+  open(signal: AbortSignal): Promise<void>;
+  /**
+   * Hands over one message on an open transport. Aborting `signal` ends it at once: while the gate is closed nothing was
+   * handed over, afterwards the outcome is unknown. Throws `SendError`, or what the gate threw.
+   */
+  send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt>;
+  /** Ends the connection politely. Never throws. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,63 @@
+/** What reaches a person outside a dialog: one sentence, and the button that leads on. */
+import * as vscode from "vscode";
+import { plainText } from "./mail/index";
+import type { Logger } from "./mail/index";
+
+/** A button of a toast. */
+export interface Action {
+  readonly title: string;
+  run(): unknown;
+}
+
+/** How the extension speaks up unasked: a port, so that tests can listen. Returns at once; nobody waits for a toast. */
+export interface Notifications {
+  info(message: string, ...actions: readonly Action[]): void;
+  warn(message: string, ...actions: readonly Action[]): void;
+  error(message: string, ...actions: readonly Action[]): void;
+}
+
+/** An error whose message is fit to show: a cause and a next step, in our words. */
+export class HumanError extends Error {
+  readonly actions: readonly Action[];
+
+  constructor(message: string, ...actions: readonly Action[]) {
+    super(message);
+    this.name = "HumanError";
+    this.actions = actions;
+  }
+}
+
+/**
+ * `text` where VS Code looks for links (toasts, progress) or icons (status bar): on one line, with no link and no icon, so
+ * that a file's name cannot become a button.
+ */
+export function unlinked(text: string, limit = 200): string {
+  return plainText(text, limit).replaceAll("](", "] (").replaceAll("$(", "$ (");
+}
+
+/** The toasts of VS Code itself. */
+export const notifications: Notifications = {
+  info: (message, ...actions) => show(vscode.window.showInformationMessage, message, actions),
+  warn: (message, ...actions) => show(vscode.window.showWarningMessage, message, actions),
+  error: (message, ...actions) => show(vscode.window.showErrorMessage, message, actions),
+};
+
+/** Tells of `error`: a human one in its own words, any other as "went wrong" with the log one click away. */
+export function reportError(error: unknown, speak: Notifications, logger: Logger, showLog: () => void): void {
+  if (error instanceof HumanError) {
+    speak.error(error.message, ...error.actions);
+    return;
+  }
+  logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  speak.error("Something in Bulk Mail went wrong. The log says what.", { title: "Show Log", run: showLog });
+}
+
+function show(
+  toast: (message: string, ...items: string[]) => Thenable<string | undefined>,
+  message: string,
+  actions: readonly Action[],
+): void {
+  void toast(unlinked(message, 400), ...actions.map(({ title }) => title)).then((title) =>
+    actions.find((action) => action.title === title)?.run(),
+  );
+}

@@ -1,0 +1,90 @@
+/** The one toast at a run's end, and none where the person asked for the end. */
+import type { Totals } from "./mail/index";
+import { unlinked } from "./notify";
+import type { Action, Notifications } from "./notify";
+import type { RunEnd } from "./sendTask";
+
+/** Buttons of the toast. */
+export interface EndActions {
+  openReport(end: RunEnd): unknown;
+  resume(end: RunEnd): unknown;
+  openAccounts(): unknown;
+  showLog(): unknown;
+}
+
+/** Says how a run came to rest. Numbers and our own sentences only: what servers said is in log and report. */
+export function announceEnd(end: RunEnd, speak: Notifications, actions: EndActions): void {
+  const name = unlinked(end.view.name, 60);
+  const openReport: Action = { title: "Open Report", run: () => actions.openReport(end) };
+  const resume: Action = { title: "Resume…", run: () => actions.resume(end) };
+  const showLog: Action = { title: "Show Log", run: () => actions.showLog() };
+  const accounts: Action = { title: "Accounts", run: () => actions.openAccounts() };
+  const { outcome } = end;
+  switch (outcome.kind) {
+    case "cancelled":
+      return;
+    case "changed": {
+      speak.warn(`${name} was changed while you were asked, so nothing was sent. Send it again.`);
+      return;
+    }
+    case "refused": {
+      speak.error(`${name}: ${outcome.text}`, showLog);
+      return;
+    }
+    case "died": {
+      speak.error(`${name} came to rest unexpectedly. Nobody is mailed twice when you resume.`, resume, showLog);
+      return;
+    }
+    case "ran":
+      break;
+  }
+  const { summary } = outcome;
+  const { ending } = summary;
+  switch (ending.kind) {
+    case "finished": {
+      speak[summary.failed + summary.unknown > 0 ? "warn" : "info"](finishedText(name, end), openReport);
+      return;
+    }
+    case "stopped":
+    case "limit":
+      return;
+    case "account": {
+      speak.error(`${name} stopped. ${ending.failure.text}`, accounts, resume, showLog);
+      return;
+    }
+    case "failures": {
+      speak.warn(`${name} paused. ${ending.text}`, openReport, resume);
+      return;
+    }
+    case "broken": {
+      speak.error(`${name} stopped. ${ending.text}`, openReport, showLog);
+      return;
+    }
+    case "locked": {
+      speak.warn(`${name} was not sent. ${ending.text}`, showLog);
+      return;
+    }
+  }
+}
+
+function finishedText(name: string, { view, outcome }: RunEnd): string {
+  const totals = outcome.kind === "ran" ? outcome.summary : undefined;
+  if (totals === undefined) return name;
+  const { accepted, failed, unknown, skipped } = totals;
+  if (!view.sandbox) return `${name}: ${outcomeText(totals)}.`;
+  const others = failed + unknown + skipped === 0 ? "" : `, ${outcomeText({ ...totals, accepted: 0 })}`;
+  const all = accepted + failed + unknown + skipped;
+  return `Rehearsed ${name}: ${String(accepted)} of ${String(all)} accepted${others}. Sandbox: nothing left this machine.`;
+}
+
+/** `24 accepted, 1 failed`, nothing that is zero but the accepted ones. */
+function outcomeText({ accepted, failed, unknown, skipped }: Totals): string {
+  const parts: readonly (readonly [number, string])[] = [
+    [accepted, "accepted"],
+    [failed, "failed"],
+    [unknown, "in doubt"],
+    [skipped, "skipped"],
+  ];
+  const shown = parts.filter(([count]) => count > 0).map(([count, word]) => `${String(count)} ${word}`);
+  return shown.length === 0 ? "0 accepted" : shown.join(", ");
+}

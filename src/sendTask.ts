@@ -1,0 +1,371 @@
+/** The background send: owns the worker that sends, one run a campaign at a time, and tells how each of them stands. */
+import { randomUUID } from "node:crypto";
+import * as vscode from "vscode";
+import { campaignName } from "./campaignFiles";
+import { DisposableStore } from "./dispose";
+import type { Disposable } from "./dispose";
+import type { Log } from "./log";
+import type { Account, Credentials, Pace, Progress, RunSummary, Target, Totals, Tried } from "./mail/index";
+import { HumanError } from "./notify";
+import type { Handlers } from "./rpc";
+import type {
+  CampaignRequest,
+  HostApi,
+  InterruptedRun,
+  RunOrder,
+  RunReply,
+  TestOrder,
+  TestReply,
+} from "./workerProtocol";
+import { WorkerEnded, WorkerThread } from "./workerThread";
+
+/** How long Stop waits for replies before it ends the run all the same, milliseconds. */
+const stopGraceMs = 30_000;
+/** How long VS Code's own end waits for them, milliseconds. */
+const closeGraceMs = 4_000;
+
+/** What somebody confirmed. */
+export interface SendRequest {
+  readonly campaign: vscode.Uri;
+  readonly target: Target;
+  readonly stateDirectory: string;
+  readonly pace: Pace;
+  /** How many messages there are at most, for the first picture. */
+  readonly total: number;
+  readonly what:
+    | {
+        readonly kind: "new";
+        readonly request: CampaignRequest;
+        readonly fingerprint: string;
+        readonly previousRunId: string | undefined;
+      }
+    | { readonly kind: "resume"; readonly campaignId: string; readonly runId: string };
+  /** Called right before the secret is used; throws `HumanError` when it may not be used any more. */
+  readonly credentials: () => Promise<Credentials>;
+}
+
+/** How a run stands. */
+export interface RunView {
+  /** Absolute path of the campaign. */
+  readonly file: string;
+  readonly name: string;
+  readonly sandbox: boolean;
+  readonly phase: "queued" | "preparing" | "sending" | "waiting" | "stopping" | "paused";
+  readonly total: number;
+  /** Undefined before the first snapshot. */
+  readonly totals: Totals | undefined;
+}
+
+/** How a run came to rest. */
+export interface RunEnd {
+  readonly view: RunView;
+  readonly outcome:
+    | { readonly kind: "ran"; readonly campaignId: string; readonly summary: RunSummary }
+    | { readonly kind: "changed" | "cancelled" }
+    | { readonly kind: "refused"; readonly text: string }
+    /** The worker died, which is like a pause. */
+    | { readonly kind: "died" };
+}
+
+interface Active {
+  readonly request: SendRequest;
+  readonly key: string;
+  readonly lane: string;
+  readonly ended: Promise<unknown>;
+  view: RunView;
+  /** Why it was asked to come to rest. */
+  asked: "pause" | "stop" | undefined;
+}
+
+/** Starts, steers and watches runs. */
+export class SendTask implements Disposable {
+  private readonly owned = new DisposableStore();
+  private readonly changed = this.owned.add(new vscode.EventEmitter<RunView>());
+  private readonly rested = this.owned.add(new vscode.EventEmitter<RunEnd>());
+  private readonly thread: WorkerThread;
+  private readonly runs = new Map<string, Active>();
+  private readonly paused = new Map<string, RunView>();
+  /** Secrets on demand, by the key under which the worker asks. */
+  private readonly secrets = new Map<string, () => Promise<Credentials>>();
+  private closing = false;
+
+  /** A run moved on; a run that is over is not among `views` any more. */
+  readonly onDidChange = this.changed.event;
+  /** A run came to rest. */
+  readonly onDidEnd = this.rested.event;
+
+  /** @param script absolute path of the worker's bundle */
+  constructor(
+    script: string,
+    private readonly log: Log,
+  ) {
+    const host: Handlers<HostApi> = {
+      credentials: (key) => this.secretFor(key),
+      progress: (key, progress) => {
+        this.progressed(key, progress);
+      },
+      attempts: (key, events) => {
+        const name = this.byKey(key)?.view.name ?? "";
+        for (const event of events) log.attempt(name, event);
+      },
+      log: (level, text) => {
+        log[level](text);
+      },
+    };
+    this.thread = this.owned.add(new WorkerThread(script, host));
+  }
+
+  /** Every run that is active, paused or known to be interrupted, active ones first. */
+  get views(): readonly RunView[] {
+    return [...[...this.runs.values()].map(({ view }) => view), ...this.paused.values()];
+  }
+
+  /** Whether the campaign is being sent now, or waits to be. */
+  isActive(campaign: string): boolean {
+    return this.runs.has(campaign);
+  }
+
+  /** Sends in the background until the run comes to rest; waits while the same mailbox is busy with another campaign. */
+  async start(request: SendRequest): Promise<RunEnd> {
+    const file = request.campaign.fsPath;
+    if (this.closing) throw new HumanError("VS Code is closing. Send again when it is back.");
+    if (this.runs.has(file)) throw new HumanError("This campaign is being sent already. Pause it first.");
+    const key = randomUUID();
+    const lane = laneOf(request.target);
+    const before = [...this.runs.values()].filter((other) => other.lane === lane).map(({ ended }) => ended);
+    let settle: (() => void) | undefined;
+    const active: Active = {
+      request,
+      key,
+      lane,
+      ended: new Promise<void>((resolve) => (settle = resolve)),
+      view: {
+        file,
+        name: campaignName(file),
+        sandbox: request.target.kind !== "smtp",
+        phase: before.length > 0 ? "queued" : "preparing",
+        total: request.total,
+        totals: undefined,
+      },
+      asked: undefined,
+    };
+    this.paused.delete(file);
+    this.runs.set(file, active);
+    this.changed.fire(active.view);
+    try {
+      await Promise.all(before);
+      const outcome = active.asked === undefined ? await this.run(active) : ({ kind: "cancelled" } as const);
+      return this.rest(active, outcome);
+    } catch (error) {
+      this.rest(active, undefined);
+      throw error;
+    } finally {
+      settle?.();
+    }
+  }
+
+  /** Takes nothing new and awaits what is in flight; the run can be resumed. */
+  pause(campaign: string): void {
+    this.bringToRest(campaign, "pause");
+  }
+
+  /** Like pause, but replies are awaited for 30 s only and the run is out of the way. */
+  stop(campaign: string): void {
+    const paused = this.paused.get(campaign);
+    this.paused.delete(campaign);
+    if (paused !== undefined) this.changed.fire(paused);
+    const active = this.bringToRest(campaign, "stop");
+    if (active === undefined) return;
+    const abort = setTimeout(() => this.thread.steer("abort", active.key), stopGraceMs);
+    void active.ended.then(() => clearTimeout(abort));
+  }
+
+  /** Shows runs that an earlier window left unfinished. */
+  showInterrupted(runs: readonly InterruptedRun[]): void {
+    for (const { file, world, totals } of runs) {
+      if (this.runs.has(file) || this.paused.has(file)) continue;
+      const view: RunView = {
+        file,
+        name: campaignName(file),
+        sandbox: world !== "real",
+        phase: "paused",
+        total: sum(totals),
+        totals,
+      };
+      this.paused.set(file, view);
+      this.changed.fire(view);
+    }
+  }
+
+  /** Connects and signs in, sends nothing. Aborting `signal` gives up. */
+  async verify(
+    account: Account,
+    root: string | undefined,
+    credentials: Credentials,
+    signal: AbortSignal,
+  ): Promise<Tried> {
+    const key = randomUUID();
+    const abort = (): void => this.thread.steer("abort", key);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await this.withSecret(
+        () => Promise.resolve(credentials),
+        () => this.thread.request("verify", key, account, root),
+        key,
+      );
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Sends one message to somebody who is not on the list. */
+  async sendTest(order: Omit<TestOrder, "key">, credentials: () => Promise<Credentials>): Promise<TestReply> {
+    return await this.withSecret(credentials, (key) => this.thread.request("sendTest", { ...order, key }));
+  }
+
+  /** Asks the sending worker about runs on disk. */
+  readonly ask: Pick<WorkerThread, "request"> = { request: (method, ...args) => this.thread.request(method, ...args) };
+
+  /** Closes the gate and awaits replies for 4 s: VS Code is closing. */
+  async close(): Promise<void> {
+    this.closing = true;
+    const all = [...this.runs.values()];
+    for (const { view } of all) this.pause(view.file);
+    let timer: NodeJS.Timeout | undefined;
+    const grace = new Promise((resolve) => (timer = setTimeout(resolve, closeGraceMs)));
+    await Promise.race([Promise.all(all.map(({ ended }) => ended)), grace]);
+    clearTimeout(timer);
+    this.thread.end();
+  }
+
+  dispose(): void {
+    this.owned.dispose();
+  }
+
+  private async run(active: Active): Promise<RunEnd["outcome"]> {
+    const { request, key } = active;
+    this.update(active, { phase: "preparing" });
+    const base = {
+      key,
+      stateDirectory: request.stateDirectory,
+      target: request.target,
+      pace: request.pace,
+    };
+    const { what } = request;
+    const order: RunOrder =
+      what.kind === "resume"
+        ? { ...base, ...what }
+        : {
+            ...base,
+            kind: "new",
+            campaign: what.request,
+            fingerprint: what.fingerprint,
+            previousRunId: what.previousRunId,
+          };
+    let refusal: unknown;
+    const secret = async (): Promise<Credentials> => {
+      try {
+        return await request.credentials();
+      } catch (error) {
+        refusal = error;
+        throw error;
+      }
+    };
+    try {
+      return await this.withSecret<RunReply>(secret, () => this.thread.request("run", order), key);
+    } catch (error) {
+      // A thread carries no classes across: what the host refused, it tells in its own words.
+      if (refusal instanceof Error) throw refusal;
+      if (error instanceof WorkerEnded) {
+        this.log.error(error.message);
+        return { kind: "died" };
+      }
+      throw error;
+    }
+  }
+
+  private async withSecret<T>(
+    secret: () => Promise<Credentials>,
+    work: (key: string) => Promise<T>,
+    key: string = randomUUID(),
+  ): Promise<T> {
+    this.secrets.set(key, secret);
+    try {
+      return await work(key);
+    } finally {
+      this.secrets.delete(key);
+    }
+  }
+
+  private async secretFor(key: string): Promise<Credentials> {
+    const secret = this.secrets.get(key);
+    if (secret === undefined) throw new Error("Nobody waits for this secret any more.");
+    return await secret();
+  }
+
+  private bringToRest(campaign: string, how: "pause" | "stop"): Active | undefined {
+    const active = this.runs.get(campaign);
+    if (active === undefined) return undefined;
+    active.asked = how;
+    this.thread.steer("stop", active.key);
+    this.update(active, { phase: "stopping" });
+    return active;
+  }
+
+  private progressed(key: string, progress: Progress): void {
+    const active = this.byKey(key);
+    if (active === undefined) return;
+    const phase =
+      active.asked !== undefined ? "stopping" : progress.state === "starting" ? "preparing" : progress.state;
+    this.update(active, { phase, total: progress.total, totals: progress });
+  }
+
+  private rest(active: Active, outcome: RunEnd["outcome"] | undefined): RunEnd {
+    const { file } = active.view;
+    this.runs.delete(file);
+    const totals = outcome?.kind === "ran" ? outcome.summary : active.view.totals;
+    const view: RunView = { ...active.view, phase: "paused", totals };
+    const unfinished =
+      outcome?.kind === "died" || (outcome?.kind === "ran" && outcome.summary.ending.kind !== "finished");
+    if (unfinished && active.asked !== "stop") this.paused.set(file, view);
+    this.changed.fire(view);
+    const end: RunEnd = { view, outcome: outcome ?? { kind: "cancelled" } };
+    if (outcome !== undefined) this.rested.fire(end);
+    return end;
+  }
+
+  private update(active: Active, change: Partial<RunView>): void {
+    active.view = { ...active.view, ...change };
+    this.changed.fire(active.view);
+  }
+
+  private byKey(key: string): Active | undefined {
+    return [...this.runs.values()].find((active) => active.key === key);
+  }
+}
+
+/** How many of a run's recipients are settled. */
+export function settled({ total, totals }: RunView): number {
+  return totals === undefined ? 0 : total - totals.pending;
+}
+
+/** `7 % · 37 of 500 · 1 failed`, with what stands in doubt. */
+export function progressText(view: RunView): string {
+  const { totals } = view;
+  const parts = [`${String(settled(view))} of ${String(view.total)}`];
+  if (view.total > 0) parts.unshift(`${String(Math.floor((settled(view) / view.total) * 100))} %`);
+  if (totals !== undefined && totals.failed > 0) parts.push(`${String(totals.failed)} failed`);
+  if (totals !== undefined && totals.unknown > 0) parts.push(`${String(totals.unknown)} unknown`);
+  return parts.join(" · ");
+}
+
+/** One process sends through a mailbox at a time; the sandbox is its own. */
+function laneOf(target: Target): string {
+  if (target.kind !== "smtp") return target.kind;
+  const { host, user, id } = target.account;
+  return `smtp ${host.toLowerCase()} ${user === "" ? id : user.toLowerCase()}`;
+}
+
+function sum({ accepted, failed, unknown, skipped, pending }: Totals): number {
+  return accepted + failed + unknown + skipped + pending;
+}

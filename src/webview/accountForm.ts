@@ -1,0 +1,129 @@
+/** Between an account's object in the settings and the flat form of the page. */
+import type { AccountProblem } from "../mail/index";
+import { parseAccount } from "../mail/index";
+import type { AccountForm, FieldName, FormProblem } from "./protocol";
+
+/** Where each field of the form stands in the account's object. */
+const paths = {
+  provider: "provider",
+  host: "host",
+  port: "port",
+  security: "security",
+  auth: "auth",
+  user: "user",
+  from: "from",
+  replyTo: "replyTo",
+  verify: "tls.verify",
+  caFile: "tls.caFile",
+  servername: "tls.servername",
+  delay: "limits.delay",
+  connections: "limits.connections",
+  connectionTimeout: "timeouts.connection",
+  greetingTimeout: "timeouts.greeting",
+  socketTimeout: "timeouts.socket",
+} as const satisfies Record<Exclude<keyof AccountForm, "name">, string>;
+
+/** What stands in the settings when a field is at rest, so that it is left out there. */
+const defaults: Partial<Record<keyof AccountForm, string | boolean>> = {
+  auth: "password",
+  user: "",
+  from: "",
+  replyTo: "",
+  verify: true,
+  caFile: "",
+  servername: "",
+  delay: "",
+  connections: "",
+  connectionTimeout: "30000",
+  greetingTimeout: "30000",
+  socketTimeout: "600000",
+};
+
+const numbers: ReadonlySet<string> = new Set([
+  "port",
+  "delay",
+  "connections",
+  "connectionTimeout",
+  "greetingTimeout",
+  "socketTimeout",
+]);
+
+/** The form of an account as it stands in the settings, broken values included as far as a field can show them. */
+export function formOf(id: string, settings: unknown): AccountForm {
+  const { value } = parseAccount(id, settings);
+  const written = isRecord(settings) ? settings : {};
+  // Limits that the provider gives stay empty: they are its own, not written here.
+  const account = value === undefined ? written : { ...value, limits: written.limits };
+  const at = (field: keyof typeof paths): unknown =>
+    paths[field].split(".").reduce<unknown>((part, key) => (isRecord(part) ? part[key] : undefined), account);
+  const text = (field: keyof typeof paths, fallback = ""): string => {
+    const found = at(field);
+    return typeof found === "string" || typeof found === "number" ? String(found) : fallback;
+  };
+  return {
+    name: id,
+    provider: text("provider", "custom"),
+    host: text("host"),
+    port: text("port", "587"),
+    security: text("security", "starttls"),
+    auth: text("auth", "password"),
+    user: text("user"),
+    from: text("from"),
+    replyTo: text("replyTo"),
+    verify: at("verify") !== false,
+    caFile: text("caFile"),
+    servername: text("servername"),
+    delay: text("delay"),
+    connections: text("connections"),
+    connectionTimeout: text("connectionTimeout", "30000"),
+    greetingTimeout: text("greetingTimeout", "30000"),
+    socketTimeout: text("socketTimeout", "600000"),
+  };
+}
+
+/** The object for the settings: what is at rest is left out, a number that is none stays text and fails the schema. */
+export function settingsOf(form: AccountForm): Readonly<Record<string, unknown>> {
+  const settings: Record<string, unknown> = {};
+  for (const field of Object.keys(paths) as (keyof typeof paths)[]) {
+    const typed = form[field];
+    const value = typeof typed === "string" ? typed.trim() : typed;
+    if (value === defaults[field]) continue;
+    const [group = "", key] = paths[field].split(".");
+    const stored = numbers.has(field) && typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+    if (key === undefined) settings[group] = stored;
+    else settings[group] = { ...(settings[group] as object | undefined), [key]: stored };
+  }
+  return settings;
+}
+
+/** A problem in the words of the form. */
+export function formProblem({ field, severity, message, mend }: AccountProblem): FormProblem {
+  return {
+    field: fieldOf(field),
+    severity,
+    message,
+    ...(mend === undefined
+      ? {}
+      : {
+          mend: {
+            title: mend.title,
+            values: Object.fromEntries(
+              Object.entries(mend.values).map(([path, value]) => [
+                fieldOf(path),
+                typeof value === "boolean" ? value : String(value),
+              ]),
+            ),
+          },
+        }),
+  };
+}
+
+function fieldOf(path: string): FieldName {
+  if (path === "id") return "name";
+  const found = Object.entries(paths).find(([, own]) => own === path);
+  return (found?.[0] as FieldName | undefined) ?? "";
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

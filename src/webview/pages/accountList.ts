@@ -1,0 +1,88 @@
+/** The list of accounts on the left. */
+import { button } from "./controls";
+import { element } from "./dom";
+
+/** One line of the list. */
+export interface ListItem {
+  readonly key: string;
+  readonly title: string;
+  readonly detail: string;
+  readonly isDefault: boolean;
+  /** Something is not saved. */
+  readonly modified: boolean;
+  /** Something keeps it from being used. */
+  readonly broken: boolean;
+}
+
+/** The list; arrow keys move through it, Enter and a click turn to an account. */
+export interface AccountList {
+  readonly element: HTMLElement;
+  show(items: readonly ListItem[], selected: string): void;
+}
+
+/** Makes the list. */
+export function accountList(actions: { select(key: string): void; add(): void }): AccountList {
+  const items = element("ul", { class: "account-items", attributes: { role: "list" } });
+  const nav = element(
+    "nav",
+    { class: "account-list", attributes: { "aria-label": "Accounts" } },
+    items,
+    element(
+      "div",
+      { class: "account-add" },
+      button("Add Account", "secondary", () => actions.add()),
+    ),
+  );
+  items.addEventListener("keydown", (event) => {
+    const buttons = [...items.querySelectorAll("button")];
+    const at = buttons.indexOf(document.activeElement as HTMLButtonElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    buttons[Math.max(0, Math.min(to, buttons.length - 1))]?.focus();
+  });
+  return {
+    element: nav,
+    show: (list, selected) => {
+      // Rows are reused by key, so that the focus stays where it is.
+      const rows = new Map([...items.querySelectorAll("li")].map((row) => [row.dataset.key, row]));
+      items.replaceChildren(
+        ...list.map((item) => {
+          const row = rows.get(item.key) ?? newRow(item.key, actions);
+          fillRow(row, item, item.key === selected);
+          return row;
+        }),
+      );
+    },
+  };
+}
+
+function newRow(key: string, actions: { select(key: string): void }): HTMLLIElement {
+  return element(
+    "li",
+    { attributes: { "data-key": key } },
+    element("button", {
+      class: "account-item",
+      attributes: { type: "button" },
+      onClick: () => actions.select(key),
+    }),
+  );
+}
+
+function fillRow(row: HTMLLIElement, item: ListItem, selected: boolean): void {
+  const target = row.querySelector("button");
+  if (target === null) return;
+  const title = element(
+    "span",
+    { class: "account-title" },
+    element("span", { class: "account-name", text: item.title }),
+  );
+  if (item.isDefault) title.append(element("span", { class: "badge", text: "default" }));
+  if (item.broken) title.append(element("span", { class: "badge badge-error", text: "needs attention" }));
+  if (item.modified)
+    title.append(element("span", { class: "dirty", attributes: { role: "img", "aria-label": "unsaved changes" } }));
+  target.replaceChildren(title, element("span", { class: "account-detail", text: item.detail }));
+  target.classList.toggle("selected", selected);
+  if (selected) target.setAttribute("aria-current", "true");
+  else target.removeAttribute("aria-current");
+}

@@ -1,0 +1,226 @@
+/** The browser half of the preview: header lines, the message as HTML, text and source, and the way through the rows. */
+import { createRpc } from "../../rpc";
+import type { PreviewedMessage, PreviewHost, PreviewPage, PreviewState } from "../protocol";
+import { connect, element } from "./dom";
+
+const tabs = ["HTML", "Text", "Source"] as const;
+type Tab = (typeof tabs)[number];
+
+/** The state is what VS Code gives back to the host when it restores the panel. */
+const page = connect<Pick<PreviewState, "file" | "index">>();
+const host = createRpc<PreviewHost, PreviewPage>(page.port, { show: (state) => show(state) });
+
+let current: PreviewState | undefined;
+let tab: Tab = "HTML";
+/** What the frame shows, so that an unchanged message keeps its place while problems come and go. */
+let framed: string | undefined;
+
+const previous = turnButton("Previous row", "‹", -1);
+const next = turnButton("Next row", "›", 1);
+const rowInput = element("input", { attributes: { type: "text", inputmode: "numeric", "aria-label": "Row" } });
+const rowCount = element("span", { class: "count" });
+const rowFacts = element("span", { class: "facts" });
+const notice = element("p", { class: "notice", hidden: true, attributes: { role: "status" } });
+const problems = element("ul", { class: "problems", hidden: true, attributes: { "aria-label": "Problems" } });
+const headers = element("dl", { class: "headers" });
+const tabButtons = tabs.map((name) => tabButton(name));
+const tabList = element(
+  "div",
+  { class: "tabs", attributes: { role: "tablist", "aria-label": "Parts of the message" } },
+  ...tabButtons,
+);
+// A sandbox without any token: no script, no form, no window, no way to move this page, no origin.
+const frame = element("iframe", { class: "message", attributes: { sandbox: "", title: "The message as HTML" } });
+const plain = element("pre", { class: "plain", attributes: { tabindex: "0" } });
+const panel = element("section", { id: "part", attributes: { role: "tabpanel" } }, frame, plain);
+
+document
+  .getElementById("page")
+  ?.append(
+    element(
+      "nav",
+      { class: "rows", attributes: { "aria-label": "Rows" } },
+      previous,
+      rowInput,
+      rowCount,
+      next,
+      rowFacts,
+    ),
+    notice,
+    problems,
+    headers,
+    tabList,
+    panel,
+  );
+
+rowInput.addEventListener("change", () => {
+  const row = Number.parseInt(rowInput.value, 10);
+  if (Number.isFinite(row)) host.event("turnTo", Math.max(0, row - 1));
+  else if (current !== undefined) showRow(current);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.target === rowInput || event.ctrlKey || event.metaKey) return;
+  if (event.altKey && event.key === "ArrowLeft") turn(-1);
+  else if (event.altKey && event.key === "ArrowRight") turn(1);
+});
+select(tab);
+host.event("load");
+
+function turn(by: number): void {
+  if (current === undefined || current.count === 0) return;
+  host.event("turnTo", Math.min(Math.max(0, current.index + by), current.count - 1));
+}
+
+function show(state: PreviewState): void {
+  current = state;
+  page.keep({ file: state.file, index: state.index });
+  document.body.classList.toggle("stale", state.stale);
+  notice.textContent = state.notice !== "" ? state.notice : state.stale ? staleText(state) : "";
+  notice.hidden = notice.textContent === "";
+  showRow(state);
+  showProblems(state);
+  showHeaders(state.message);
+  showPart();
+}
+
+/** Why an older message is on show. */
+function staleText({ row }: PreviewState): string {
+  switch (row?.fate) {
+    case "repeated":
+      return "This row repeats an earlier one and is not mailed. Below is the last message that was shown.";
+    case "suppressed":
+      return "This address is suppressed and not mailed. Below is the last message that was shown.";
+    case "mail":
+    case "invalid":
+    case undefined:
+      return "This message cannot be made yet. Below is the last one that could.";
+  }
+}
+
+function showRow({ index, count, row }: PreviewState): void {
+  rowInput.value = count === 0 ? "0" : String(index + 1);
+  rowInput.disabled = count === 0;
+  rowCount.textContent = `of ${count.toLocaleString("en")}`;
+  rowFacts.textContent = row === undefined ? "" : `line ${String(row.line)} · ${row.address}`;
+  previous.disabled = index <= 0;
+  next.disabled = index >= count - 1;
+}
+
+function showProblems(state: PreviewState): void {
+  problems.hidden = state.problems.length === 0;
+  problems.replaceChildren(
+    ...state.problems.map(({ severity, message, place }, index) =>
+      element(
+        "li",
+        { class: severity },
+        `${label(severity)}: ${message} `,
+        element("button", {
+          class: "link",
+          text: place,
+          attributes: { type: "button" },
+          onClick: () => host.event("openProblem", index),
+        }),
+      ),
+    ),
+  );
+}
+
+function label(severity: PreviewState["problems"][number]["severity"]): string {
+  return { error: "Error", warning: "Warning", information: "Note" }[severity];
+}
+
+function showHeaders(message: PreviewedMessage | undefined): void {
+  const lines: readonly (readonly [string, string])[] =
+    message === undefined
+      ? []
+      : [
+          ["Subject", message.subject],
+          ["From", message.from],
+          ["To", message.to],
+          ["Copies to", message.copies.join(", ")],
+          ["Attached", message.attachments.map(({ name, size }) => `${name} (${bytes(size)})`).join(", ")],
+          ["Size", bytes(message.size)],
+        ];
+  headers.replaceChildren(
+    ...lines
+      .filter(([, value]) => value !== "")
+      .flatMap(([name, value]) => [
+        element("dt", { text: name }),
+        element("dd", { text: value, attributes: { dir: "auto" } }),
+      ]),
+  );
+}
+
+function showPart(): void {
+  const message = current?.message;
+  panel.hidden = message === undefined;
+  tabList.hidden = message === undefined;
+  frame.hidden = tab !== "HTML";
+  plain.hidden = tab === "HTML";
+  if (message === undefined) return;
+  if (tab === "HTML") {
+    if (framed === message.html) return;
+    framed = message.html;
+    frame.srcdoc = harmless(message.html);
+  } else {
+    plain.textContent = tab === "Text" ? message.text : message.source;
+  }
+}
+
+/**
+ * The HTML with every link turned into one that needs a new window, which the frame may not open; with nothing in it that
+ * moves on by itself; and with a policy of its own, so that nothing is fetched whatever the page around it allows.
+ */
+function harmless(html: string): string {
+  const parsed = new DOMParser().parseFromString(html, "text/html");
+  for (const one of parsed.querySelectorAll("script, base, meta, link, iframe, frame, object, embed")) one.remove();
+  for (const link of parsed.querySelectorAll("a, area, form")) {
+    link.setAttribute("target", "_blank");
+    const href = link.getAttribute("href");
+    if (href !== null) link.setAttribute("title", href);
+  }
+  const policy = parsed.createElement("meta");
+  policy.httpEquiv = "Content-Security-Policy";
+  policy.content = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'";
+  parsed.head.prepend(policy);
+  return `<!DOCTYPE html>${parsed.documentElement.outerHTML}`;
+}
+
+function tabButton(name: Tab): HTMLButtonElement {
+  const made = element("button", {
+    class: "tab",
+    text: name,
+    attributes: { type: "button", role: "tab", "aria-controls": "part" },
+    onClick: () => select(name),
+  });
+  made.addEventListener("keydown", (event) => {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step === 0 || event.altKey) return;
+    const index = (tabs.indexOf(name) + step + tabs.length) % tabs.length;
+    select(tabs[index] ?? name);
+    tabButtons[index]?.focus();
+  });
+  return made;
+}
+
+/** Roving focus, as the pattern for tabs asks: only the selected tab is a stop of the Tab key. */
+function select(name: Tab): void {
+  tab = name;
+  for (const [index, made] of tabButtons.entries()) {
+    const selected = tabs[index] === name;
+    made.setAttribute("aria-selected", String(selected));
+    made.tabIndex = selected ? 0 : -1;
+    if (selected) panel.setAttribute("aria-label", name);
+  }
+  showPart();
+}
+
+function turnButton(name: string, sign: string, by: number): HTMLButtonElement {
+  const attributes = { type: "button", "aria-label": name, title: name };
+  return element("button", { class: "turn", text: sign, attributes, onClick: () => turn(by) });
+}
+
+function bytes(size: number): string {
+  if (size < 1000) return `${String(size)} bytes`;
+  return size < 1_000_000 ? `${String(Math.round(size / 1000))} KB` : `${(size / 1_000_000).toFixed(1)} MB`;
+}

@@ -1,0 +1,185 @@
+/** What each page and its host say to each other: plain data, two interfaces a panel. Pages get whole snapshots. */
+
+/** Where an account is kept, as in the settings. */
+export type AccountLevel = "user" | "workspace" | "workspaceFolder";
+
+/** An account as a form holds it: what stands in the fields, numbers as typed. The password is never part of it. */
+export interface AccountForm {
+  readonly name: string;
+  readonly provider: string;
+  readonly host: string;
+  readonly port: string;
+  readonly security: string;
+  readonly auth: string;
+  readonly user: string;
+  readonly from: string;
+  readonly replyTo: string;
+  readonly verify: boolean;
+  readonly caFile: string;
+  readonly servername: string;
+  readonly delay: string;
+  readonly connections: string;
+  readonly connectionTimeout: string;
+  readonly greetingTimeout: string;
+  readonly socketTimeout: string;
+}
+
+/** The name of a field; the empty name stands for the whole form. */
+export type FieldName = keyof AccountForm | "";
+
+/** One thing that is wrong, in the words of a form. */
+export interface FormProblem {
+  readonly field: FieldName;
+  readonly severity: "error" | "warning" | "information";
+  readonly message: string;
+  /** What one click can do about it. */
+  readonly mend?: { readonly title: string; readonly values: Partial<AccountForm> };
+}
+
+/** What is known about a provider. */
+export interface ProviderFacts {
+  readonly id: string;
+  readonly label: string;
+  readonly host: string;
+  readonly ports: readonly { readonly port: number; readonly security: string }[];
+  readonly user?: string;
+  readonly userHint: string;
+  readonly passwordHint: string;
+  readonly helpUrl?: string;
+  readonly retired?: string;
+  readonly note?: string;
+  readonly domains?: readonly string[];
+  readonly limits?: { readonly delay?: number; readonly connections?: number };
+}
+
+/** An account of the list. */
+export interface AccountCard {
+  readonly id: string;
+  readonly level: AccountLevel;
+  readonly form: AccountForm;
+  readonly problems: readonly FormProblem[];
+  /** `stored`: for this very endpoint; `elsewhere`: for another one, `changes` says what differs. */
+  readonly secret: { readonly kind: "stored" | "none" | "elsewhere"; readonly changes: readonly string[] };
+  /** Names of farther levels that define the same account, without effect. */
+  readonly overrides: readonly string[];
+}
+
+/** Everything that the settings page shows. */
+export interface SettingsState {
+  readonly accounts: readonly AccountCard[];
+  readonly defaultId: string;
+  /** Where an account can be kept, nearest first, with the name that people know it by. */
+  readonly levels: readonly { readonly level: AccountLevel; readonly label: string }[];
+  readonly providers: readonly ProviderFacts[];
+  readonly trusted: boolean;
+  /** What holds where an account has no limit of its own: milliseconds, and connections. */
+  readonly pace: { readonly delay: number; readonly connections: number };
+  /** An account that the page should turn to; empty for none. */
+  readonly select: string;
+}
+
+/** An account that is being edited; `previous` is undefined for a new one. */
+export interface AccountEdit {
+  readonly form: AccountForm;
+  readonly level: AccountLevel;
+  readonly previous?: { readonly id: string; readonly level: AccountLevel } | undefined;
+}
+
+/** What came of saving. */
+export type SaveReply =
+  | { readonly kind: "saved" }
+  | { readonly kind: "problems"; readonly problems: readonly FormProblem[] }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "failed"; readonly text: string };
+
+/** What came of a test: each a sentence, with the next step where there is one. `reply` are the server's own words. */
+export type TestReply =
+  | { readonly kind: "ok"; readonly text: string }
+  | { readonly kind: "failed"; readonly text: string; readonly reply?: string }
+  | { readonly kind: "problems"; readonly problems: readonly FormProblem[] }
+  | { readonly kind: "cancelled" };
+
+/** What the settings page may ask of its host. */
+export interface SettingsHost {
+  /** The page's first call. */
+  load(): Promise<SettingsState>;
+  check(edit: AccountEdit): Promise<readonly FormProblem[]>;
+  /** The password travels this way only, and only when one was typed. */
+  save(edit: AccountEdit, password: string): Promise<SaveReply>;
+  /** Asks the person first; false when they turned away. */
+  remove(id: string, level: AccountLevel): Promise<boolean>;
+  forgetPassword(id: string): Promise<boolean>;
+  setDefault(id: string): Promise<void>;
+  /** Connects and signs in; sends nothing. A new test ends the one before. */
+  test(edit: AccountEdit, password: string): Promise<TestReply>;
+  cancelTest(): void;
+  openSettings(level: AccountLevel): void;
+}
+
+/** What the host tells the settings page. */
+export interface SettingsPage {
+  show(state: SettingsState): void;
+}
+
+/** One thing that is wrong with the previewed row or the campaign. */
+export interface PreviewProblem {
+  readonly severity: "error" | "warning" | "information";
+  readonly message: string;
+  /** File name and line, for people. */
+  readonly place: string;
+}
+
+/** The message of the previewed row, taken apart from its exact bytes. */
+export interface PreviewedMessage {
+  readonly subject: string;
+  readonly from: string;
+  readonly to: string;
+  /** Recipients of the envelope besides `to`: cc and bcc. */
+  readonly copies: readonly string[];
+  /** Never trusted: shown in a sandboxed frame only. Inline images are `data:` URIs in it. */
+  readonly html: string;
+  readonly text: string;
+  readonly source: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly attachments: readonly { readonly name: string; readonly size: number }[];
+}
+
+/** Everything that the preview page shows. */
+export interface PreviewState {
+  /** Absolute path of the campaign; the page keeps it, so that VS Code can restore the panel. */
+  readonly file: string;
+  readonly name: string;
+  /** Zero-based among `count` rows. */
+  readonly index: number;
+  readonly count: number;
+  readonly row:
+    | {
+        /** One-based line in the recipients file. */
+        readonly line: number;
+        readonly address: string;
+        readonly fate: "mail" | "invalid" | "repeated" | "suppressed";
+      }
+    | undefined;
+  readonly problems: readonly PreviewProblem[];
+  /** The row's message; when it cannot be made, the last one that could, and `stale` is true. */
+  readonly message: PreviewedMessage | undefined;
+  readonly stale: boolean;
+  /** Something to know about the whole, such as that the preview took too long; empty for nothing. */
+  readonly notice: string;
+}
+
+/** What the preview page may ask of its host. */
+export interface PreviewHost {
+  /** The page's first call; the answer comes as `show`. */
+  load(): void;
+  /** Turns to another row. */
+  turnTo(index: number): void;
+  /** Opens the place of a problem of the last `show`. */
+  openProblem(index: number): void;
+}
+
+/** What the host tells the preview page. */
+export interface PreviewPage {
+  show(state: PreviewState): void;
+}

@@ -1,0 +1,160 @@
+/** Every service of the extension, built by hand in order of need. What differs between VS Code and a test comes in. */
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { Accounts } from "./accounts";
+import { CampaignFiles } from "./campaignFiles";
+import type { CampaignSettings } from "./campaignFiles";
+import type { Services } from "./commands/services";
+import { accountSettings, onDidChangeSettings, readSettings } from "./config";
+import { commands, contextKeys } from "./contributions";
+import type { Dialogs } from "./dialogs";
+import { DisposableStore } from "./dispose";
+import type { Disposable } from "./dispose";
+import { lookForInterrupted } from "./interruptedRuns";
+import { CampaignLens } from "./language/codeLens";
+import { Diagnostics } from "./language/diagnostics";
+import { LanguageWork } from "./languageWork";
+import { Log } from "./log";
+import { defaultStateDirectory, sandboxId, senderOf } from "./mail/index";
+import type { SenderDefaults } from "./mail/index";
+import type { Notifications } from "./notify";
+import { RunProgress } from "./progress";
+import { Reports } from "./reports";
+import type { Handlers } from "./rpc";
+import { announceEnd } from "./runEnd";
+import { SendTask } from "./sendTask";
+import { StatusBar } from "./statusBar";
+import { PreviewPanels } from "./webview/previewPanel";
+import type { Verify } from "./webview/settingsPanel";
+import type { HostApi } from "./workerProtocol";
+import { WorkerThread } from "./workerThread";
+
+/** What comes from outside. */
+export interface Outside {
+  readonly extensionUri: vscode.Uri;
+  readonly secrets: vscode.SecretStorage;
+  readonly memory: vscode.Memento;
+  readonly channel: ConstructorParameters<typeof Log>[0];
+  readonly dialogs: Dialogs;
+  readonly speak: Notifications;
+  /** Where runs are kept unless the settings name another place. */
+  readonly stateDirectory?: string;
+  openAccounts(): void;
+}
+
+/** Builds everything; `dispose` ends it in reverse order. */
+export function createServices(outside: Outside): Services & Disposable {
+  const { extensionUri, secrets, memory, dialogs, speak } = outside;
+  const owned = new DisposableStore();
+  const log = new Log(outside.channel);
+  const script = path.join(extensionUri.fsPath, "dist", "worker.js");
+  const stateDirectory = (): string => {
+    const set = readSettings().stateDirectory;
+    return set === "" ? (outside.stateDirectory ?? defaultStateDirectory()) : set;
+  };
+  const isTrusted = (): boolean => vscode.workspace.isTrusted;
+  const accounts = new Accounts({ settings: accountSettings, secrets, memento: memory, dialogs, isTrusted });
+  const campaigns = owned.add(new CampaignFiles((campaign) => campaignSettings(accounts, campaign)));
+  const work = owned.add(new LanguageWork(languageThread(script, log), languageThread(script, log)));
+  const diagnostics = owned.add(new Diagnostics(campaigns, work, log));
+  const lens = owned.add(new CampaignLens(diagnostics, (campaign) => readSettings(campaign).codeLens));
+  const task = owned.add(new SendTask(script, log));
+  const statusBar = owned.add(new StatusBar());
+  owned.add(new RunProgress(task, statusBar, () => readSettings().progress));
+  const reports = owned.add(new Reports(task, stateDirectory));
+  const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
+
+  owned.add(
+    task.onDidEnd((end) =>
+      announceEnd(end, speak, {
+        openReport: ({ view, outcome }) =>
+          outcome.kind === "ran" && reports.open(view.file, outcome.campaignId, view.sandbox ? "sandbox" : "real"),
+        resume: ({ view }) => vscode.commands.executeCommand(commands.resume.id, vscode.Uri.file(view.file)),
+        openAccounts: () => outside.openAccounts(),
+        showLog: () => log.show(),
+      }),
+    ),
+  );
+  owned.add(task.onDidChange(() => showRunState(task)));
+  owned.add(
+    onDidChangeSettings(() => {
+      lens.refresh();
+      diagnostics.checkAgain();
+      showAccounts(accounts, log);
+    }),
+  );
+  owned.add(lookForInterrupted(campaigns, task, stateDirectory, log));
+  showAccounts(accounts, log);
+  return {
+    accounts,
+    campaigns,
+    diagnostics,
+    work,
+    task,
+    previews,
+    reports,
+    dialogs,
+    speak,
+    log,
+    memory,
+    stateDirectory,
+    openAccounts: () => outside.openAccounts(),
+    dispose: () => owned.dispose(),
+  };
+}
+
+/** What the settings add to a campaign: how its list is read, and what each account fills in. */
+async function campaignSettings(accounts: Accounts, campaign: vscode.Uri): Promise<CampaignSettings> {
+  const entries = await accounts.list(campaign);
+  const none: SenderDefaults = { from: undefined, replyTo: undefined };
+  const senders = new Map(entries.map(({ id, account }) => [id, account === undefined ? none : senderOf(account)]));
+  // So that a first campaign can be tried before there is any account.
+  senders.set(sandboxId, { from: "Sandbox <sandbox@example.com>", replyTo: undefined });
+  return { csv: readSettings(campaign).csv, senders, defaultAccount: accounts.defaultId(campaign) };
+}
+
+/** A thread that checks and previews: it never sends and is never given a secret. */
+function languageThread(script: string, log: Log): WorkerThread {
+  const refused: Handlers<HostApi> = {
+    credentials: () => Promise.reject(new Error("Language work needs no secret.")),
+    progress: () => undefined,
+    attempts: () => undefined,
+    log: (level, text) => {
+      log[level](text);
+    },
+  };
+  return new WorkerThread(script, refused);
+}
+
+/** Tries an account in the thread that sends. */
+export function verifyWith(task: SendTask): Verify {
+  return async ({ account, root, credentials }, signal) => {
+    const tried = await task.verify(account, root, credentials, signal);
+    if (tried.ok) return { ok: true };
+    const { text, reply } = tried.failure;
+    return { ok: false, text, reply };
+  };
+}
+
+function showRunState(task: SendTask): void {
+  const { views } = task;
+  setContext(
+    contextKeys.running,
+    views.some(({ phase }) => phase !== "paused"),
+  );
+  setContext(
+    contextKeys.resumable,
+    views.some(({ phase }) => phase === "paused"),
+  );
+}
+
+function showAccounts(accounts: Accounts, log: Log): void {
+  accounts.list(undefined).then(
+    (entries) => setContext(contextKeys.hasAccount, entries.length > 0),
+    (error: unknown) => log.warn(`Accounts cannot be listed: ${String(error)}`),
+  );
+}
+
+function setContext(key: string, value: boolean): void {
+  void vscode.commands.executeCommand("setContext", key, value);
+}

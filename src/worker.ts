@@ -1,0 +1,72 @@
+/** Entry point of the worker threads: messages in, the core's work, snapshots out. One bundle serves language work and runs. */
+import { parentPort } from "node:worker_threads";
+import type { Logger } from "./mail/index";
+import { createRpc, nodePort } from "./rpc";
+import type { Rpc } from "./rpc";
+import { CampaignIds, checkCampaign, describeList, Previews } from "./workerCampaign";
+import type { HostApi, WorkerApi } from "./workerProtocol";
+import { interrupted, lastRunOf, report, Runs } from "./workerRuns";
+
+/** Lets only the newest piece of work on a subject go on: starting one aborts the one before it. */
+class Newest {
+  private readonly current = new Map<string, AbortController>();
+
+  async run<T>(subject: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.current.get(subject)?.abort();
+    const controller = new AbortController();
+    this.current.set(subject, controller);
+    try {
+      return await work(controller.signal);
+    } finally {
+      if (this.current.get(subject) === controller) this.current.delete(subject);
+    }
+  }
+}
+
+function serve(port: NonNullable<typeof parentPort>): void {
+  const host: HostApi = {
+    credentials: (key) => rpc.request("credentials", key),
+    progress: (key, progress) => {
+      rpc.event("progress", key, progress);
+    },
+    attempts: (key, events) => {
+      rpc.event("attempts", key, events);
+    },
+    log: (level, text) => {
+      rpc.event("log", level, text);
+    },
+  };
+  const logger: Logger = {
+    debug: (text) => host.log("debug", text),
+    info: (text) => host.log("info", text),
+    warn: (text) => host.log("warn", text),
+    error: (text) => host.log("error", text),
+  };
+  const ids = new CampaignIds();
+  const previews = new Previews(ids);
+  const runs = new Runs(host, ids, logger);
+  const newest = new Newest();
+  const rpc: Rpc<HostApi> = createRpc<HostApi, WorkerApi>(nodePort(port), {
+    ready: () => undefined,
+    check: (request) =>
+      newest.run(`check ${request.file}`, async (signal) => (await checkCampaign(request, ids, signal)).reply),
+    preview: (request, index) =>
+      newest.run(`preview ${request.file}`, (signal) => previews.preview(request, index, signal)),
+    describeList,
+    run: (order) => runs.run(order),
+    stop: (key) => {
+      runs.stop(key);
+    },
+    abort: (key) => {
+      runs.abort(key);
+    },
+    verify: (key, account, root) => runs.verify(key, account, root),
+    sendTest: (order) => runs.sendTest(order),
+    idOf: (file) => ids.idOf(file),
+    lastRun: lastRunOf,
+    interrupted: (files, stateDirectory) => interrupted(files, stateDirectory, ids),
+    report,
+  });
+}
+
+if (parentPort !== null) serve(parentPort);

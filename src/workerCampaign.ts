@@ -1,0 +1,285 @@
+/** The worker's language work: opens, checks and previews campaigns. Pure adapters around the core. */
+import { createHash } from "node:crypto";
+import * as path from "node:path";
+import {
+  checkRows,
+  detectAddressColumn,
+  diskFiles,
+  FileError,
+  openRecipients,
+  parseCampaign,
+  prepareCampaign,
+  RowError,
+  sentence,
+  takeApart,
+} from "./mail/index";
+import type {
+  Campaign,
+  CheckResult,
+  CsvOptions,
+  Entry,
+  Message,
+  Prepared,
+  Problem,
+  SenderDefaults,
+} from "./mail/index";
+import type {
+  CampaignFacts,
+  CampaignRequest,
+  CheckReply,
+  ListReply,
+  PreviewMessage,
+  PreviewReply,
+  PreviewRow,
+} from "./workerProtocol";
+
+/** At most so many rows of a list stay in memory for stepping through a preview; later ones are read again. */
+const keptEntries = 5_000;
+
+/** A campaign with everything that could be opened of it. */
+export interface OpenedCampaign {
+  readonly campaign: Campaign;
+  readonly facts: CampaignFacts;
+  readonly sender: SenderDefaults;
+  readonly prepared: Prepared | undefined;
+  readonly problems: readonly Problem[];
+  /** Paths of every file it consists of. */
+  readonly files: readonly string[];
+}
+
+/** Ids of campaign files, read again only when a file changed. */
+export class CampaignIds {
+  private readonly known = new Map<string, { readonly stamp: string; readonly id: string | undefined }>();
+
+  /** The id in the campaign `file`, or undefined when it has none or cannot be read. */
+  async idOf(file: string): Promise<string | undefined> {
+    try {
+      const files = await diskFiles(path.dirname(file));
+      const { size, mtimeMs } = await files.stat(file);
+      const stamp = `${String(size)} ${String(mtimeMs)}`;
+      const known = this.known.get(file);
+      if (known?.stamp === stamp) return known.id;
+      const id = parseCampaign((await files.read(file)).toString("utf8"), file).value.id;
+      this.known.set(file, { stamp, id });
+      return id;
+    } catch (error) {
+      if (error instanceof FileError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Id → path of each of `files` that has one. */
+  async among(files: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const ids = new Map<string, string>();
+    for (const file of files) {
+      const id = await this.idOf(file);
+      if (id !== undefined) ids.set(id, file);
+    }
+    return ids;
+  }
+}
+
+/** Opens the campaign of `request` and whatever it names. */
+export async function openCampaign(request: CampaignRequest, ids: CampaignIds): Promise<OpenedCampaign> {
+  const files = await diskFiles(request.root, request.overlay);
+  const text = (await files.read(request.file)).toString("utf8");
+  // Read ahead of the core, because the account decides what the core gets as the sender.
+  const { value: campaign } = parseCampaign(text, request.file);
+  const account = campaign.account?.text.trim() ?? request.defaultAccount;
+  const known = request.senders.get(account);
+  const sender = known ?? { from: undefined, replyTo: undefined };
+  const others = request.others.filter((other) => other !== request.file);
+  const opened = await prepareCampaign({
+    file: request.file,
+    files,
+    csv: request.csv,
+    sender,
+    otherCampaigns: await ids.among(others),
+  });
+  const problems = [...opened.problems];
+  if (known === undefined && campaign.account !== undefined) {
+    const { file, range } = campaign.account;
+    problems.push({
+      code: "account.unknown",
+      severity: "error",
+      message: sentence("account.unknown", { id: account }),
+      file,
+      range,
+    });
+  }
+  return {
+    campaign,
+    sender,
+    facts: {
+      id: campaign.id,
+      subject: campaign.subject?.text,
+      from: campaign.from?.text ?? sender.from,
+      replyTo: campaign.replyTo?.text ?? sender.replyTo,
+      cc: campaign.cc.map((field) => field.text),
+      bcc: campaign.bcc.map((field) => field.text),
+      account,
+      accountKnown: known !== undefined,
+    },
+    prepared: opened.value,
+    problems,
+    files: namedFiles(campaign, opened.value),
+  };
+}
+
+/** Checks the campaign and every row. Rejects when `signal` aborts. */
+export async function checkCampaign(
+  request: CampaignRequest,
+  ids: CampaignIds,
+  signal: AbortSignal,
+): Promise<{
+  readonly reply: CheckReply;
+  readonly opened: OpenedCampaign;
+  /** Undefined when something keeps every row from being made. */
+  readonly checked: CheckResult | undefined;
+}> {
+  const opened = await openCampaign(request, ids);
+  signal.throwIfAborted();
+  const checked = opened.prepared === undefined ? undefined : await checkRows(opened.prepared, signal);
+  signal.throwIfAborted();
+  const found = {
+    campaign: opened.facts,
+    problems: [...opened.problems, ...(checked === undefined ? [] : withRest(checked))],
+    counts: checked?.counts,
+    first: checked?.first ?? [],
+    attachments: checked?.attachments ?? new Map<string, number>(),
+    files: opened.files,
+  };
+  const hash = createHash("sha256");
+  hash.update(
+    JSON.stringify([found.campaign, opened.sender, found.counts, found.first, [...found.attachments], request.csv]),
+  );
+  hash.update(await stampsOf(request, opened.files));
+  return { reply: { ...found, fingerprint: hash.digest("hex") }, opened, checked };
+}
+
+/** The problems that a check kept; the last of each kind tells how many there are besides. */
+function withRest({ problems, more }: CheckResult): readonly Problem[] {
+  const last = new Map(problems.map((problem) => [problem.code, problem]));
+  return problems.map((problem) => {
+    const rest = more.get(problem.code) ?? 0;
+    if (rest === 0 || last.get(problem.code) !== problem) return problem;
+    return { ...problem, message: `${problem.message} (${rest.toLocaleString("en")} more like this one.)` };
+  });
+}
+
+/** Steps through the rows of one campaign at a time; keeps what it has opened until something changes. */
+export class Previews {
+  private kept:
+    | {
+        readonly stamp: string;
+        readonly opened: OpenedCampaign;
+        readonly entries: readonly Entry[];
+        readonly count: number;
+      }
+    | undefined;
+
+  constructor(private readonly ids: CampaignIds) {}
+
+  /** The row at `index`, or the nearest there is. Rejects when `signal` aborts. */
+  async preview(request: CampaignRequest, index: number, signal: AbortSignal): Promise<PreviewReply> {
+    const { opened, entries, count } = await this.open(request, signal);
+    const nearest = Math.max(0, Math.min(Math.trunc(index), count - 1));
+    const entry =
+      entries[nearest] ??
+      (opened.prepared === undefined ? undefined : await entryAt(opened.prepared, (_, at) => at === nearest, signal));
+    const { row, problems } = entry === undefined ? { row: undefined, problems: [] } : await rowOf(opened, entry);
+    return { index: nearest, count, problems: [...opened.problems, ...problems], row, files: opened.files };
+  }
+
+  private async open(request: CampaignRequest, signal: AbortSignal): Promise<NonNullable<Previews["kept"]>> {
+    const kept = this.kept;
+    if (kept?.stamp === (await this.stampOf(request, kept?.opened.files ?? []))) return kept;
+    this.kept = undefined;
+    const opened = await openCampaign(request, this.ids);
+    const entries: Entry[] = [];
+    let count = 0;
+    if (opened.prepared !== undefined) {
+      for await (const entry of opened.prepared.entries(signal)) {
+        if (count++ < keptEntries) entries.push(entry);
+      }
+      signal.throwIfAborted();
+    }
+    this.kept = { stamp: await this.stampOf(request, opened.files), opened, entries, count };
+    return this.kept;
+  }
+
+  private async stampOf(request: CampaignRequest, files: readonly string[]): Promise<string> {
+    const asked = JSON.stringify([{ ...request, overlay: [...request.overlay], senders: [...request.senders] }]);
+    return `${asked} ${await stampsOf(request, files)}`;
+  }
+}
+
+/** The first entry that `wanted` accepts, by itself and its index, read from the list; undefined when there is none. */
+export async function entryAt(
+  prepared: Prepared,
+  wanted: (entry: Entry, index: number) => boolean,
+  signal: AbortSignal,
+): Promise<Entry | undefined> {
+  let at = 0;
+  for await (const entry of prepared.entries(signal)) {
+    if (wanted(entry, at++)) return entry;
+  }
+  signal.throwIfAborted();
+  return undefined;
+}
+
+/** The columns of a list, for a campaign that does not exist yet. */
+export async function describeList(file: string, root: string, csv: CsvOptions): Promise<ListReply> {
+  const { value: list, problems } = await openRecipients(await diskFiles(root), file, csv);
+  if (list === undefined) return { columns: [], addressColumn: undefined, problems };
+  const gaps = new Set<number>();
+  for await (const { row } of list.rows()) row.values.forEach((value, index) => value.trim() === "" && gaps.add(index));
+  return {
+    columns: list.columns.map(({ name, alias }, index) => ({ name, alias, gaps: gaps.has(index) })),
+    addressColumn: await detectAddressColumn(list),
+    problems,
+  };
+}
+
+async function rowOf(opened: OpenedCampaign, entry: Entry): Promise<{ row: PreviewRow; problems: readonly Problem[] }> {
+  const line = entry.row.line + 1;
+  if (entry.kind === "invalid") {
+    return { row: { line, address: entry.address, fate: "invalid", message: undefined }, problems: entry.problems };
+  }
+  if (entry.kind === "skipped") {
+    return { row: { line, address: entry.address, fate: entry.reason, message: undefined }, problems: [] };
+  }
+  try {
+    const message = await opened.prepared?.compose(entry, { runId: "preview", date: new Date() });
+    const taken = message === undefined ? undefined : await previewOf(message);
+    return { row: { line, address: entry.to.address, fate: "mail", message: taken }, problems: [] };
+  } catch (error) {
+    if (!(error instanceof RowError)) throw error;
+    return { row: { line, address: entry.to.address, fate: "invalid", message: undefined }, problems: error.problems };
+  }
+}
+
+async function previewOf({ bytes, envelope }: Message): Promise<PreviewMessage> {
+  const source = bytes.toString("utf8");
+  return { ...(await takeApart(bytes)), envelope: envelope.to, source, size: bytes.length };
+}
+
+/** The campaign's own files: what was opened, and what it names even when that cannot be opened yet. */
+function namedFiles(campaign: Campaign, prepared: Prepared | undefined): readonly string[] {
+  const folder = path.dirname(campaign.file);
+  const named = [campaign.recipients, campaign.bodyFile, campaign.suppress]
+    .filter((field) => field !== undefined)
+    .map((field) => path.resolve(folder, field.text));
+  return [...new Set([campaign.file, ...named, ...(prepared?.opened.map(({ file }) => file) ?? [])])];
+}
+
+/** Size and time of each file, or its missing, or its unsaved text. */
+async function stampsOf(request: CampaignRequest, paths: readonly string[]): Promise<string> {
+  const files = await diskFiles(request.root);
+  const stamps: unknown[] = [];
+  for (const file of paths) {
+    const stat = await files.stat(file).catch(() => undefined);
+    stamps.push([file, stat?.size, stat?.mtimeMs, request.overlay.get(file)]);
+  }
+  return JSON.stringify(stamps);
+}

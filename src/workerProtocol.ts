@@ -1,0 +1,204 @@
+/** What the extension host and its worker threads say to each other: plain data only, two interfaces, one a side. */
+import type {
+  Account,
+  AttemptEvent,
+  Counts,
+  Credentials,
+  CsvOptions,
+  Pace,
+  Problem,
+  Progress,
+  RunState,
+  RunSummary,
+  SenderDefaults,
+  TakenApart,
+  Target,
+  Totals,
+  Tried,
+  World,
+} from "./mail/index";
+
+/** A campaign as the editor sees it. Paths are absolute. */
+export interface CampaignRequest {
+  readonly file: string;
+  readonly root: string;
+  /** Texts that are not saved yet, by path; they win over the disk. */
+  readonly overlay: ReadonlyMap<string, string>;
+  readonly csv: CsvOptions;
+  /** What each known account adds to a message, by account id. */
+  readonly senders: ReadonlyMap<string, SenderDefaults>;
+  /** The account of a campaign that names none. */
+  readonly defaultAccount: string;
+  /** The other campaigns of the workspace: a copied id is a problem. */
+  readonly others: readonly string[];
+}
+
+/** What a campaign says of itself, as written (placeholders included); undefined where it says nothing. */
+export interface CampaignFacts {
+  readonly id: string | undefined;
+  readonly subject: string | undefined;
+  /** The campaign's own, else the account's. */
+  readonly from: string | undefined;
+  readonly replyTo: string | undefined;
+  readonly cc: readonly string[];
+  readonly bcc: readonly string[];
+  /** The id of the account that it is sent through: named by the campaign, else the default. */
+  readonly account: string;
+  readonly accountKnown: boolean;
+}
+
+/** What a check found. */
+export interface CheckReply {
+  readonly campaign: CampaignFacts;
+  readonly problems: readonly Problem[];
+  /** Undefined when something keeps every row from being made. */
+  readonly counts: Counts | undefined;
+  /** The first addresses that would be mailed, at most three. */
+  readonly first: readonly string[];
+  /** Path → size in bytes. */
+  readonly attachments: ReadonlyMap<string, number>;
+  /** Every file that the campaign consists of, itself included, without attachments. */
+  readonly files: readonly string[];
+  /** Changes whenever any of all this, or a file behind it, does: what is sent is what was confirmed. */
+  readonly fingerprint: string;
+}
+
+/** One row as its recipient would see it. */
+export interface PreviewReply {
+  /** Zero-based among the rows that `where` keeps, moved into the list's bounds. */
+  readonly index: number;
+  /** How many rows `where` keeps. */
+  readonly count: number;
+  readonly problems: readonly Problem[];
+  readonly row: PreviewRow | undefined;
+  /** As in `CheckReply.files`. */
+  readonly files: readonly string[];
+}
+
+/** The row of a preview. */
+export interface PreviewRow {
+  /** One-based line in the recipients file. */
+  readonly line: number;
+  readonly address: string;
+  readonly fate: "mail" | "invalid" | "repeated" | "suppressed";
+  readonly message: PreviewMessage | undefined;
+}
+
+/** The exact message, taken apart again. */
+export interface PreviewMessage extends TakenApart {
+  /** Every recipient of the envelope, so that bcc shows. */
+  readonly envelope: readonly string[];
+  /** The bytes as they go over the wire. */
+  readonly source: string;
+  readonly size: number;
+}
+
+/** A recipients file as New Campaign sees it. */
+export interface ListReply {
+  /** Headers in order, with the names that placeholders use; `gaps` when some row leaves the cell empty. */
+  readonly columns: readonly { readonly name: string; readonly alias: string | undefined; readonly gaps: boolean }[];
+  /** Index of the column with the addresses. */
+  readonly addressColumn: number | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Starts or goes on with a run. */
+export type RunOrder = RunBase &
+  (
+    | {
+        readonly kind: "new";
+        readonly campaign: CampaignRequest;
+        readonly pace: Pace;
+        /** Of the check that was confirmed; another one now means that something changed in between. */
+        readonly fingerprint: string;
+        /** The run that was the last when the person decided; undefined when there was none. */
+        readonly previousRunId: string | undefined;
+      }
+    | { readonly kind: "resume"; readonly campaignId: string; readonly runId: string; readonly pace: Pace }
+  );
+
+interface RunBase {
+  /** The host's name for the run; steering and events carry it. */
+  readonly key: string;
+  readonly stateDirectory: string;
+  /** For `resume` the account as it is now: host or limits may have been mended since. */
+  readonly target: Target;
+}
+
+/** How a run order ended. */
+export type RunReply =
+  | { readonly kind: "ran"; readonly campaignId: string; readonly summary: RunSummary }
+  /** What was confirmed is no longer what stands on disk; nothing was sent. */
+  | { readonly kind: "changed" }
+  /** No run can be made now; the text is fit to show. */
+  | { readonly kind: "refused"; readonly text: string }
+  /** It was stopped before there was anything to send. */
+  | { readonly kind: "cancelled" };
+
+/** A single message to somebody who is not on the list. */
+export interface TestOrder {
+  readonly key: string;
+  readonly campaign: CampaignRequest;
+  /** As in `PreviewReply.index`; undefined is the first row that can be mailed. */
+  readonly index: number | undefined;
+  /** `Name <address>` or an address. */
+  readonly to: string;
+  readonly target: Target;
+  readonly stateDirectory: string;
+}
+
+/** What became of it. */
+export type TestReply = Tried | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Names the runs of one campaign in one world. */
+export interface RunAddress {
+  readonly stateDirectory: string;
+  readonly campaignId: string;
+  readonly world: World;
+}
+
+/** A run that came to rest before its end. */
+export interface InterruptedRun {
+  readonly file: string;
+  readonly campaignId: string;
+  readonly runId: string;
+  readonly world: World;
+  readonly totals: Totals;
+}
+
+/** What the worker does when asked. */
+export interface WorkerApi {
+  /** Answers once everything is loaded. */
+  ready(): undefined;
+  /** Checks everything. A newer check of the same file makes an older one give up (it rejects). */
+  check(request: CampaignRequest): Promise<CheckReply>;
+  /** Makes the message of one row. A newer preview of the same file makes an older one give up. */
+  preview(request: CampaignRequest, index: number): Promise<PreviewReply>;
+  describeList(file: string, root: string, csv: CsvOptions): Promise<ListReply>;
+  /** Runs to the end, a stop or a failure. */
+  run(order: RunOrder): Promise<RunReply>;
+  /** Takes nothing new and awaits what is in flight; `run` then ends. */
+  stop(key: string): undefined;
+  /** Ends at once; what was handed over without a reply is unknown. */
+  abort(key: string): undefined;
+  verify(key: string, account: Account, root: string | undefined): Promise<Tried>;
+  sendTest(order: TestOrder): Promise<TestReply>;
+  /** The id of a campaign on disk. */
+  idOf(file: string): Promise<string | undefined>;
+  lastRun(address: RunAddress): Promise<RunState | undefined>;
+  /** Interrupted runs of the given campaigns, real ones before rehearsals. */
+  interrupted(files: readonly string[], stateDirectory: string): Promise<readonly InterruptedRun[]>;
+  /** The last run's report as a plain-text table. */
+  report(address: RunAddress): Promise<string | undefined>;
+}
+
+/** What the worker asks and tells. */
+export interface HostApi {
+  /** The secret for a run, a test or a try, right before it is needed. */
+  credentials(key: string): Promise<Credentials>;
+  /** Whole snapshots, at most four a second. */
+  progress(key: string, progress: Progress): undefined;
+  /** In order, gathered over a moment. */
+  attempts(key: string, events: readonly AttemptEvent[]): undefined;
+  log(level: "debug" | "info" | "warn" | "error", text: string): undefined;
+}

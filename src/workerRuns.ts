@@ -1,0 +1,229 @@
+/** The worker's sending: runs, tests, tries and reports. Pure adapters around the core. */
+import { randomUUID } from "node:crypto";
+import {
+  createPlan,
+  FileError,
+  formatReport,
+  lastRun,
+  parseMailbox,
+  PlanError,
+  quote,
+  readCertificates,
+  readReport,
+  RowError,
+  runCampaign,
+  sendTest,
+  systemClock,
+  verifyAccount,
+} from "./mail/index";
+import type { Account, AttemptEvent, Entry, Logger, Plan, RunState, Tried, World } from "./mail/index";
+import { checkCampaign, entryAt, openCampaign } from "./workerCampaign";
+import type { CampaignIds } from "./workerCampaign";
+import type { HostApi, InterruptedRun, RunAddress, RunOrder, RunReply, TestOrder, TestReply } from "./workerProtocol";
+
+/** Attempts are told to the host in batches of this many milliseconds, so that fast runs do not flood it. */
+const gatherMs = 250;
+
+/** Why there is no run. */
+type NotRun = Exclude<RunReply, { kind: "ran" }>;
+
+interface Steering {
+  readonly stop: AbortController;
+  readonly abort: AbortController;
+}
+
+/** Runs, tests and tries in progress, by the host's key. */
+export class Runs {
+  private readonly running = new Map<string, Steering>();
+
+  constructor(
+    private readonly host: HostApi,
+    private readonly ids: CampaignIds,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Sends until the run comes to rest. */
+  async run(order: RunOrder): Promise<RunReply> {
+    return await this.steered(order.key, async (steering) => {
+      const attempts = gather<AttemptEvent>((events) => this.host.attempts(order.key, events));
+      try {
+        const plan = order.kind === "new" ? await this.plan(order, steering.stop.signal) : await planOf(order);
+        if ("kind" in plan) return plan;
+        const summary = await runCampaign(
+          plan,
+          {
+            clock: systemClock,
+            logger: this.logger,
+            random: () => Math.random(),
+            credentials: () => this.host.credentials(order.key),
+          },
+          {
+            stop: steering.stop.signal,
+            abort: steering.abort.signal,
+            onProgress: (progress) => this.host.progress(order.key, progress),
+            onAttempt: (event) => attempts.add(event),
+          },
+        );
+        return { kind: "ran", campaignId: plan.campaignId, summary };
+      } catch (error) {
+        // What a plan cannot be made of is told in the core's own words; all else is broken code or a broken disk.
+        if (error instanceof PlanError) return { kind: "refused", text: error.message };
+        if (error instanceof FileError) {
+          return { kind: "refused", text: `${quote(error.file)} ${error.detail}. Nothing was sent.` };
+        }
+        throw error;
+      } finally {
+        attempts.flush();
+      }
+    });
+  }
+
+  /** Connects and signs in with the host's secret for `key`. */
+  async verify(key: string, account: Account, root: string | undefined): Promise<Tried> {
+    return await this.steered(key, async ({ abort }) => {
+      try {
+        return await verifyAccount(account, root, await this.host.credentials(key), this.logger, abort.signal);
+      } catch (error) {
+        return certificatesMissing(error);
+      }
+    });
+  }
+
+  /** Sends one row's message to another address. */
+  async sendTest(order: TestOrder): Promise<TestReply> {
+    return await this.steered(order.key, async ({ abort }) => {
+      const opened = await openCampaign(order.campaign, this.ids);
+      const { prepared } = opened;
+      if (prepared === undefined) return { ok: false, problems: opened.problems };
+      const { index, target, stateDirectory } = order;
+      const isWanted = (one: Entry, at: number): boolean => (index === undefined ? one.kind === "mail" : at === index);
+      const entry = await entryAt(prepared, isWanted, abort.signal);
+      if (entry?.kind !== "mail") {
+        return { ok: false, problems: entry?.kind === "invalid" ? entry.problems : opened.problems };
+      }
+      const to = parseMailbox(order.to);
+      if (!to.ok) throw new Error("The host lets only one valid address through.");
+      try {
+        const ca = target.kind === "smtp" ? await readCertificates(target.account, order.campaign.root) : undefined;
+        const credentials = await this.host.credentials(order.key);
+        const about = { stateDirectory, ca, credentials, logger: this.logger, testId: randomUUID(), date: new Date() };
+        return await sendTest(prepared, entry, to.mailbox, target, about, abort.signal);
+      } catch (error) {
+        if (error instanceof RowError) return { ok: false, problems: error.problems };
+        return certificatesMissing(error);
+      }
+    });
+  }
+
+  stop(key: string): void {
+    this.running.get(key)?.stop.abort();
+  }
+
+  abort(key: string): void {
+    this.running.get(key)?.stop.abort();
+    this.running.get(key)?.abort.abort();
+  }
+
+  private async steered<T>(key: string, work: (steering: Steering) => Promise<T>): Promise<T> {
+    if (this.running.has(key)) throw new Error(`Something called ${key} is active already.`);
+    const steering = { stop: new AbortController(), abort: new AbortController() };
+    this.running.set(key, steering);
+    try {
+      return await work(steering);
+    } finally {
+      this.running.delete(key);
+    }
+  }
+
+  /** Checks again and copies, so that what is sent is what was confirmed. */
+  private async plan(order: Extract<RunOrder, { kind: "new" }>, signal: AbortSignal): Promise<Plan | NotRun> {
+    let found;
+    try {
+      found = await checkCampaign(order.campaign, this.ids, signal);
+    } catch (error) {
+      if (signal.aborted) return { kind: "cancelled" };
+      throw error;
+    }
+    const { reply, opened, checked: check } = found;
+    if (reply.fingerprint !== order.fingerprint || check === undefined || opened.prepared === undefined) {
+      return { kind: "changed" };
+    }
+    return await createPlan(
+      {
+        stateDirectory: order.stateDirectory,
+        prepared: opened.prepared,
+        check,
+        target: order.target,
+        root: order.campaign.root,
+        csv: order.campaign.csv,
+        sender: opened.sender,
+        pace: order.pace,
+        previousRunId: order.previousRunId,
+      },
+      systemClock,
+    );
+  }
+}
+
+/** The only file that a try opens is the account's certificate file. */
+function certificatesMissing(error: unknown): Tried {
+  if (!(error instanceof FileError)) throw error;
+  const text = `The certificate file ${quote(error.file)} ${error.detail}. Correct it in Bulk Mail: Accounts.`;
+  return { ok: false, failure: { class: "account", stage: "connect", text } };
+}
+
+/** How the last run stands. */
+export async function lastRunOf({ stateDirectory, campaignId, world }: RunAddress): Promise<RunState | undefined> {
+  return await lastRun(stateDirectory, campaignId, world);
+}
+
+/** The last run's report as a table, or undefined when nothing was sent yet. */
+export async function report({ stateDirectory, campaignId, world }: RunAddress): Promise<string | undefined> {
+  const last = await lastRun(stateDirectory, campaignId, world);
+  return last === undefined ? undefined : formatReport(await readReport(last.plan), "table");
+}
+
+/** What was left unfinished among `files`. */
+export async function interrupted(
+  files: readonly string[],
+  stateDirectory: string,
+  ids: CampaignIds,
+): Promise<readonly InterruptedRun[]> {
+  const found: InterruptedRun[] = [];
+  for (const world of ["real", "sandbox"] satisfies World[]) {
+    for (const [campaignId, file] of await ids.among(files)) {
+      const last = await lastRun(stateDirectory, campaignId, world);
+      if (last?.state !== "interrupted") continue;
+      found.push({ file, campaignId, runId: last.plan.runId, world, totals: last.totals });
+    }
+  }
+  return found;
+}
+
+/** The plan that was interrupted, through the account as it is now: what stopped it may have been mended there. */
+async function planOf(order: Extract<RunOrder, { kind: "resume" }>): Promise<Plan | NotRun> {
+  const { target, stateDirectory, campaignId } = order;
+  const last = await lastRun(stateDirectory, campaignId, target.kind === "smtp" ? "real" : target.kind);
+  if (last?.plan.runId !== order.runId) return { kind: "changed" };
+  const ca = target.kind === "smtp" ? await readCertificates(target.account, last.plan.root) : undefined;
+  return { ...last.plan, target, ca, pace: order.pace };
+}
+
+/** Hands over what was added, together and in order, a moment after the first. */
+function gather<T>(deliver: (items: readonly T[]) => void): { add(item: T): void; flush(): void } {
+  let items: T[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (items.length > 0) deliver(items);
+    items = [];
+  };
+  return {
+    add: (item) => {
+      items.push(item);
+      timer ??= setTimeout(flush, gatherMs);
+    },
+    flush,
+  };
+}

@@ -1,0 +1,129 @@
+/** One worker thread behind plain calls: started on first use, ended when it has been idle, gone without a trace when it dies. */
+import { Worker } from "node:worker_threads";
+import type { Disposable } from "./dispose";
+import { createRpc, nodePort } from "./rpc";
+import type { Handlers, Rpc } from "./rpc";
+import type { HostApi, WorkerApi } from "./workerProtocol";
+
+/** The thread ended before it answered. */
+export class WorkerEnded extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = "WorkerEnded";
+  }
+}
+
+/** The work took longer than it may; its thread was ended. */
+export class TooSlow extends WorkerEnded {
+  constructor() {
+    super("The work took too long and was ended.");
+    this.name = "TooSlow";
+  }
+}
+
+/** How a thread is asked: `WorkerApi` by names. */
+type Method = keyof WorkerApi;
+type Result<K extends Method> = Awaited<ReturnType<WorkerApi[K]>>;
+
+interface Running {
+  readonly worker: Worker;
+  readonly rpc: Rpc<WorkerApi>;
+  readonly ready: Promise<void>;
+  ended: WorkerEnded | undefined;
+}
+
+/** One thread at most; a new one is started when it is needed. */
+export class WorkerThread implements Disposable {
+  private running: Running | undefined;
+  private pending = 0;
+  private idleTimer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param script absolute path of the worker's bundle
+   * @param host answers what the worker asks
+   * @param idleMs ends the thread after so many milliseconds without work
+   */
+  constructor(
+    private readonly script: string,
+    private readonly host: Handlers<HostApi>,
+    private readonly idleMs = 60_000,
+  ) {}
+
+  /** Asks the worker. Rejects with its error, or with `WorkerEnded` when it died or was ended. */
+  async request<K extends Method>(method: K, ...args: Parameters<WorkerApi[K]>): Promise<Result<K>> {
+    return await this.ask(undefined, method, args);
+  }
+
+  /** Asks the worker and ends the thread, with everything in it, when it has not answered `limitMs` after it was loaded. */
+  async requestWithin<K extends Method>(
+    limitMs: number,
+    method: K,
+    ...args: Parameters<WorkerApi[K]>
+  ): Promise<Result<K>> {
+    return await this.ask(limitMs, method, args);
+  }
+
+  /** Tells the worker to take it easy; nothing happens when it does not run. */
+  steer(method: "stop" | "abort", key: string): void {
+    this.running?.rpc.event(method, key);
+  }
+
+  /** Ends the thread at once. What is pending rejects with `reason`. */
+  end(reason = new WorkerEnded("The worker was ended.")): void {
+    const running = this.running;
+    if (running === undefined) return;
+    this.running = undefined;
+    running.ended = reason;
+    running.rpc.dispose(reason.message);
+    void running.worker.terminate();
+  }
+
+  dispose(): void {
+    clearTimeout(this.idleTimer);
+    this.end();
+  }
+
+  private async ask<K extends Method>(
+    limitMs: number | undefined,
+    method: K,
+    args: Parameters<WorkerApi[K]>,
+  ): Promise<Result<K>> {
+    clearTimeout(this.idleTimer);
+    this.pending++;
+    const running = (this.running ??= this.start());
+    let limit: NodeJS.Timeout | undefined;
+    try {
+      await running.ready;
+      if (limitMs !== undefined) {
+        limit = setTimeout(() => {
+          if (this.running === running) this.end(new TooSlow());
+        }, limitMs);
+      }
+      // The two ways to name a result are the same, which the compiler cannot see for a method that it does not know.
+      const ask = running.rpc.request.bind(running.rpc) as (
+        method: K,
+        ...args: Parameters<WorkerApi[K]>
+      ) => Promise<Result<K>>;
+      return await ask(method, ...args);
+    } catch (error) {
+      throw running.ended ?? error;
+    } finally {
+      clearTimeout(limit);
+      if (--this.pending === 0) this.idleTimer = setTimeout(() => this.end(), this.idleMs);
+    }
+  }
+
+  private start(): Running {
+    const worker = new Worker(this.script, { name: "bulk-mail" });
+    const rpc = createRpc<WorkerApi, HostApi>(nodePort(worker), this.host);
+    const running: Running = { worker, rpc, ready: rpc.request("ready"), ended: undefined };
+    const died = (reason: string): void => {
+      if (this.running === running) this.end(new WorkerEnded(reason));
+    };
+    worker.on("error", (error: Error) => died(`The worker failed: ${error.message}`));
+    worker.on("exit", (code) => died(`The worker ended with code ${String(code)}.`));
+    // A thread that dies while it loads rejects `ready`, which every request of it awaits: nobody else needs to hear it.
+    running.ready.catch(() => undefined);
+    return running;
+  }
+}

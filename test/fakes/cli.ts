@@ -1,0 +1,93 @@
+/** The built command line in a process of its own, with a home of its own. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
+
+/** What a finished process left. */
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A folder that is gone after the test, with a workspace, a home and a state directory in it. */
+export class Sandbox {
+  private readonly children = new Set<ChildProcess>();
+
+  private constructor(readonly folder: string) {}
+
+  static async create(): Promise<Sandbox> {
+    const sandbox = new Sandbox(await mkdtemp(path.join(tmpdir(), "bulk-mail-test-")));
+    await mkdir(sandbox.workspace);
+    await mkdir(sandbox.home);
+    // What makes a folder a workspace for the command line.
+    await mkdir(path.join(sandbox.workspace, ".vscode"));
+    return sandbox;
+  }
+
+  get workspace(): string {
+    return path.join(this.folder, "workspace");
+  }
+
+  get home(): string {
+    return path.join(this.folder, "home");
+  }
+
+  get state(): string {
+    return path.join(this.folder, "state");
+  }
+
+  /** Writes files into the workspace, by relative path. */
+  async write(files: Readonly<Record<string, string | Buffer>>): Promise<void> {
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(this.workspace, name);
+      await mkdir(path.dirname(file), { recursive: true });
+      await writeFile(file, content);
+    }
+  }
+
+  /** Starts the command line; the state directory is ours. */
+  start(
+    words: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): { child: ChildProcess; done: Promise<Finished> } {
+    const child = spawn(process.execPath, [cliFile(), ...words, "--state-dir", this.state], {
+      cwd: this.workspace,
+      env: { ...process.env, HOME: this.home, USERPROFILE: this.home, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.children.add(child);
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    const done = once(child, "close").then(([code]) => {
+      this.children.delete(child);
+      return { code: code as number | null, stdout, stderr };
+    });
+    return { child, done };
+  }
+
+  /** Runs the command line to its end. */
+  run(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Finished> {
+    return this.start(words, env).done;
+  }
+
+  async remove(): Promise<void> {
+    for (const child of this.children) child.kill("SIGKILL");
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** The repository's folder: tests run from a bundle whose depth is not to be relied on. */
+export function repositoryRoot(): string {
+  let at = __dirname;
+  while (!existsSync(path.join(at, "package.json"))) at = path.dirname(at);
+  return at;
+}
+
+function cliFile(): string {
+  return path.join(repositoryRoot(), "dist", "cli.js");
+}

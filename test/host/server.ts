@@ -1,0 +1,206 @@
+import { createWriteStream, existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { startChild, stopChild } from "./children";
+import type { ServerHost } from "./install";
+
+const startMs = 60_000;
+/** Seconds that an extension host outlives its page: were we killed, nothing may stay behind for VS Code's three hours. */
+const graceSeconds = "60";
+
+export type Settings = Readonly<Record<string, unknown>>;
+
+/** How to start a server; `dataDir` holds everything it writes. */
+export interface ServerOptions {
+  readonly dataDir: string;
+  /** Lets a page run extension tests by its address. It also swallows every toast and refuses every modal. */
+  readonly smokeTestDriver: boolean;
+  /** Whether workspace trust is asked for; without it every folder is trusted. */
+  readonly trust: boolean;
+  /** Added to those that the data folder has; a new one begins with quiet defaults. */
+  readonly settings?: Settings;
+  readonly extraEnv?: NodeJS.ProcessEnv;
+  /** The port to listen on if it is free; default: any. */
+  readonly port?: number;
+  /** A server for a person stays until it is told to stop, also when no page is open. Default: false. */
+  readonly stays?: boolean;
+}
+
+export interface RunningServer {
+  /** With `localhost`, because only a secure context has SecretStorage. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends the server and everything that it started. */
+  close(): Promise<void>;
+}
+
+/** Where a server with this data folder keeps settings, state and logs. */
+export function userDataFolder(dataDir: string): string {
+  return join(dataDir, "user-data");
+}
+
+/**
+ * Adds to the user's settings before VS Code starts (a running server does not watch the file).
+ *
+ * The first time over quiet defaults: no welcome page, no update, no AI features.
+ */
+export async function writeSettings(dataDir: string, settings: Settings): Promise<void> {
+  const file = settingsFile(dataDir);
+  if (existsSync(file)) {
+    // What a person wrote there may have comments; without need it is not read.
+    if (Object.keys(settings).length > 0) await writeFile(file, await changedSettings(dataDir, settings));
+    return;
+  }
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, JSON.stringify({ ...quietSettings, ...settings }, undefined, 2));
+}
+
+/** The text of the user's settings with some changed: undefined removes one. */
+export async function changedSettings(dataDir: string, changes: Settings): Promise<string> {
+  const now: unknown = JSON.parse(await readFile(settingsFile(dataDir), "utf8"));
+  // JSON.stringify leaves out what is undefined.
+  return JSON.stringify({ ...(now as Settings), ...changes }, undefined, 2);
+}
+
+function settingsFile(dataDir: string): string {
+  return join(userDataFolder(dataDir), "User/settings.json");
+}
+
+const quietSettings: Settings = {
+  "chat.disableAIFeatures": true,
+  "extensions.autoCheckUpdates": false,
+  "extensions.autoUpdate": "off",
+  "extensions.ignoreRecommendations": true,
+  // The web's default is to save by itself; the desktop's is not.
+  "files.autoSave": "off",
+  "security.workspace.trust.startupPrompt": "never",
+  "telemetry.telemetryLevel": "off",
+  "update.mode": "none",
+  "update.showReleaseNotes": false,
+  "window.confirmBeforeClose": "never",
+  "workbench.editor.useModal": "off",
+  "workbench.enableExperiments": false,
+  "workbench.reduceMotion": "on",
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "workbench.startupEditor": "none",
+  "workbench.tips.enabled": false,
+};
+
+/**
+ * Starts a VS Code server on a free port of 127.0.0.1 and resolves when it listens.
+ *
+ * Its log is `server.log` in the data folder.
+ * @throws with the end of that log when it does not come up.
+ */
+export async function startServer(host: ServerHost, options: ServerOptions): Promise<RunningServer> {
+  await writeSettings(options.dataDir, options.settings ?? {});
+  const child = startChild(
+    host.node,
+    [
+      ...baseArgs(host, options.dataDir),
+      "--host",
+      "127.0.0.1",
+      "--port",
+      String(await freePort(options.port)),
+      "--without-connection-token",
+      "--telemetry-level",
+      "off",
+      ...(options.smokeTestDriver ? ["--enable-smoke-test-driver"] : []),
+      ...(options.trust ? [] : ["--disable-workspace-trust"]),
+      ...(options.stays === true ? [] : ["--enable-remote-auto-shutdown", "--reconnection-grace-time", graceSeconds]),
+    ],
+    { env: serverEnvironment(options.extraEnv), stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const logFile = join(options.dataDir, "server.log");
+  const log = createWriteStream(logFile, { flags: "a" });
+  child.stdout?.pipe(log, { end: false });
+  child.stderr?.pipe(log, { end: false });
+  const port = await new Promise<number>((resolve, reject) => {
+    const fail = (reason: string): void => {
+      void stopChild(child).then(async () => {
+        const said = await readFile(logFile, "utf8").catch(() => "");
+        reject(new Error(`The VS Code server ${reason}. The end of ${logFile}:\n${said.slice(-2000)}`));
+      });
+    };
+    const limit = setTimeout(() => {
+      fail(`did not listen within ${String(startMs / 1000)} s`);
+    }, startMs);
+    child.once("error", (error) => {
+      fail(`cannot be started: ${error.message}`);
+    });
+    const early = (code: number | null): void => {
+      fail(`ended with code ${String(code)} before it listened`);
+    };
+    child.once("exit", early);
+    if (child.stdout === null) return;
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const found = /^Extension host agent listening on (\d+)/.exec(line)?.[1];
+      if (found === undefined) return;
+      clearTimeout(limit);
+      child.off("exit", early);
+      resolve(Number(found));
+    });
+  });
+  return {
+    url: `http://localhost:${String(port)}/`,
+    port,
+    close: async () => {
+      await stopChild(child);
+      log.end();
+    },
+  };
+}
+
+/**
+ * Installs a packaged extension for the servers of this data folder; do it before one starts.
+ * @throws with VS Code's words when it refuses.
+ */
+export async function installExtension(host: ServerHost, dataDir: string, vsix: string): Promise<void> {
+  const child = startChild(host.node, [...baseArgs(host, dataDir), "--install-extension", vsix, "--force"], {
+    env: serverEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  const listen = (chunk: Buffer): void => {
+    said += chunk.toString();
+  };
+  child.stdout?.on("data", listen);
+  child.stderr?.on("data", listen);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (code !== 0 || !said.includes("successfully installed"))
+    throw new Error(`VS Code did not install ${vsix}:\n${said}`);
+}
+
+function baseArgs(host: ServerHost, dataDir: string): readonly string[] {
+  return [
+    join(host.root, "out/server-main.js"),
+    "--accept-server-license-terms",
+    "--server-data-dir",
+    dataDir,
+    "--user-data-dir",
+    userDataFolder(dataDir),
+    "--extensions-dir",
+    join(dataDir, "extensions"),
+  ];
+}
+
+/** Variables of an outer VS Code or of a debugger would change how this one behaves. */
+function serverEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS$|npm_)/.test(name));
+  // Without a gallery nobody looks for updates.
+  return { ...Object.fromEntries(kept), EXTENSIONS_GALLERY: '{"serviceUrl":""}', ...extra };
+}
+
+/** 0 lets the system choose. */
+function freePort(wanted = 0): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(0));
+    probe.listen(wanted, "127.0.0.1", () => probe.close(() => resolve(wanted)));
+  });
+}

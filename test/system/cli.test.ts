@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import * as path from "node:path";
+import { simpleParser } from "mailparser";
+import type { Report } from "../../src/mail/index";
+import { loopbackSettings, smallCampaign } from "../fakes/campaigns";
+import { repositoryRoot, Sandbox } from "../fakes/cli";
+import { ScriptedSmtp } from "../fakes/scriptedSmtp";
+
+const through = ["--settings", "settings.json", "--account", "local", "--yes"];
+
+describe("command line", () => {
+  let sandbox: Sandbox;
+  let server: ScriptedSmtp;
+
+  beforeEach(async () => {
+    sandbox = await Sandbox.create();
+    server = await ScriptedSmtp.start();
+    await sandbox.write({ ...smallCampaign(5), "settings.json": loopbackSettings(server.port) });
+  });
+  afterEach(async () => {
+    await server.close();
+    await sandbox.remove();
+  });
+
+  const report = async (...words: string[]): Promise<Report> =>
+    JSON.parse((await sandbox.run(["report", "hello.mail.md", "--format", "json", ...words])).stdout) as Report;
+
+  it("sends to everyone once, and on the second call to nobody (R33)", async () => {
+    const first = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /^5 accepted, 0 failed, 0 unknown, 0 pending, 0 skipped\.$/m);
+    assert.equal(first.stderr.match(/^accepted /gm)?.length, 5);
+    const second = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(second.code, 0);
+    assert.match(second.stdout, /All 5 were already sent/);
+    assert.equal(server.accepted.length, 5);
+    const again = await sandbox.run(["send", "hello.mail.md", ...through, "--again"]);
+    assert.equal(again.code, 0, again.stderr);
+    assert.equal(server.accepted.length, 10);
+  });
+
+  it("composes what it says: subject, both parts, names (R51, R52, R60)", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through]);
+    const [taken] = server.accepted;
+    const mail = await simpleParser(taken?.source ?? "");
+    assert.equal(mail.subject, "Number 0");
+    assert.equal(mail.from?.text, '"Ada" <ada@example.com>');
+    assert.match(String(mail.html), /Hello <strong[^>]*>Person 0<\/strong>/);
+    assert.match(mail.text ?? "", /Hello Person 0, this is number 0\./);
+  });
+
+  it("a limit pauses with exit 4 and the next call goes on where it was", async () => {
+    const first = await sandbox.run(["send", "hello.mail.md", ...through, "--limit", "2"]);
+    assert.equal(first.code, 4);
+    assert.equal(server.accepted.length, 2);
+    const second = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(second.code, 0, second.stderr);
+    assert.deepEqual([...server.perRecipient.values()], [1, 1, 1, 1, 1]);
+  });
+
+  it("goes on with the copy that was confirmed, never with a list that was changed meanwhile", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through, "--limit", "2"]);
+    const list = path.join(sandbox.workspace, "people.csv");
+    const [head, ...rows] = (await readFile(list, "utf8")).trim().split("\n");
+    // Sorted the other way, with the names moved to the wrong addresses.
+    const mixed = rows.map((row, i) =>
+      [
+        row.split(",")[0],
+        ...(rows
+          .at(-1 - i)
+          ?.split(",")
+          .slice(1) ?? []),
+      ].join(","),
+    );
+    await writeFile(list, [head, ...mixed.reverse()].join("\n"));
+    const refused = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /people\.csv/);
+    const { code, stderr } = await sandbox.run(["send", "hello.mail.md", ...through, "--continue"]);
+    assert.equal(code, 0, stderr);
+    for (const { to, source } of server.accepted) {
+      const number = /person(\d+)@/.exec(to[0] ?? "")?.[1];
+      assert.match(source, new RegExp(`Subject: Number ${String(number)}\\r\\n`));
+    }
+    assert.equal(server.accepted.length, 5);
+  });
+
+  it("a bad address fails alone, after a yes to send without it", async () => {
+    await sandbox.write({
+      "people.csv": "email,name,number\nada@example.com,Ada,1\nnot an address,Bob,2\ncy@example.com,Cy,3\n",
+    });
+    const refused = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /people\.csv:3:1: error: .*not an address/);
+    assert.equal(server.accepted.length, 0);
+    const sent = await sandbox.run(["send", "hello.mail.md", ...through, "--skip-invalid"]);
+    assert.equal(sent.code, 1);
+    const { recipients, totals } = await report();
+    assert.deepEqual(totals, { accepted: 2, failed: 1, unknown: 0, pending: 0, skipped: 0 });
+    assert.deepEqual(
+      recipients.map(({ line, outcome }) => [line, outcome]),
+      [
+        [2, "accepted"],
+        [3, "failed"],
+        [4, "accepted"],
+      ],
+    );
+  });
+
+  it("rehearsal and dry run settle nobody: afterwards everyone is mailed (R56)", async () => {
+    const rehearsal = await sandbox.run(["send", "hello.mail.md", "--account", "sandbox"]);
+    assert.equal(rehearsal.code, 0, rehearsal.stderr);
+    assert.match(rehearsal.stdout, /nothing left this machine/);
+    const dry = await sandbox.run(["send", "hello.mail.md", "--dry-run", "out"]);
+    assert.equal(dry.code, 0, dry.stderr);
+    assert.equal(
+      (await readdir(path.join(sandbox.workspace, "out"))).filter((name) => name.endsWith(".eml")).length,
+      5,
+    );
+    assert.equal(server.accepted.length, 0);
+    const real = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(real.code, 0, real.stderr);
+    assert.equal(server.accepted.length, 5);
+  });
+
+  it("needs an approval for an account that the workspace itself brings, and for every change of it", async () => {
+    await sandbox.write({ ".vscode/settings.json": loopbackSettings(server.port) });
+    const words = ["send", "hello.mail.md", "--account", "local", "--yes"];
+    const refused = await sandbox.run(words);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /--approve/);
+    assert.equal(server.accepted.length, 0);
+    assert.equal((await sandbox.run([...words, "--approve"])).code, 0);
+    await sandbox.write({ ".vscode/settings.json": loopbackSettings(server.port, { user: "eve", auth: "none" }) });
+    const changed = await sandbox.run([...words, "--again"]);
+    assert.equal(changed.code, 2);
+    assert.match(changed.stderr, /before: .*user none/);
+    assert.match(changed.stderr, /now: .*user eve/);
+  });
+
+  it("does not send without a confirmation", async () => {
+    const { code, stderr } = await sandbox.run([
+      "send",
+      "hello.mail.md",
+      ...through.filter((word) => word !== "--yes"),
+    ]);
+    assert.equal(code, 2);
+    assert.match(stderr, /Send 5 messages\?/);
+    assert.match(stderr, /person0@example\.com, person1@example\.com, person2@example\.com/);
+    assert.equal(server.accepted.length, 0);
+  });
+
+  it("stops on Ctrl+C after the message in flight, and goes on later (R57)", async () => {
+    await server.close();
+    let release: (() => void) | undefined;
+    server = await ScriptedSmtp.start(async ({ command, before }) => {
+      if (command === "dot" && before === 1) await new Promise<void>((resolve) => (release = resolve));
+      return undefined;
+    });
+    await sandbox.write({ "settings.json": loopbackSettings(server.port) });
+    const { child, done } = sandbox.start(["send", "hello.mail.md", ...through]);
+    await server.until(() => release !== undefined || server.accepted.length > 1);
+    child.kill("SIGINT");
+    // The sender says that it waits before the server lets go.
+    await new Promise<void>((resolve) =>
+      child.stderr?.on("data", (chunk: Buffer) => chunk.includes("Stopping") && resolve()),
+    );
+    release?.();
+    const { code, stdout } = await done;
+    assert.equal(code, 130);
+    assert.match(stdout, /^2 accepted, 0 failed, 0 unknown, 3 pending/m);
+    assert.equal((await sandbox.run(["send", "hello.mail.md", ...through])).code, 0);
+    assert.deepEqual([...server.perRecipient.values()], [1, 1, 1, 1, 1]);
+  });
+
+  it("a wrong password stops the run with exit 3 and is tried once (R37)", async () => {
+    await server.close();
+    server = await ScriptedSmtp.start(
+      ({ command }) => (command === "AUTH" ? { reply: "535 5.7.8 Username and Password not accepted" } : undefined),
+      ["AUTH PLAIN", "PIPELINING"],
+    );
+    const more = { auth: "password", user: "ada", limits: { delay: 0, connections: 3 } };
+    await sandbox.write({ "settings.json": loopbackSettings(server.port, more) });
+    const { code, stdout } = await sandbox.run(["send", "hello.mail.md", ...through], { BULK_MAIL_PASSWORD: "wrong" });
+    assert.equal(code, 3);
+    assert.match(stdout, /refused the user name or the password/);
+    assert.equal(server.lines.filter((line) => line.startsWith("AUTH")).length, 1);
+    assert.match(stdout, /^0 accepted, 0 failed, 0 unknown, 5 pending/m);
+  });
+
+  it("a second process does not send the same campaign at the same time", async () => {
+    await server.close();
+    let release: (() => void) | undefined;
+    server = await ScriptedSmtp.start(async ({ command, before }) => {
+      if (command === "dot" && before === 0) await new Promise<void>((resolve) => (release = resolve));
+      return undefined;
+    });
+    await sandbox.write({ "settings.json": loopbackSettings(server.port) });
+    const first = sandbox.start(["send", "hello.mail.md", ...through]);
+    await server.until(() => release !== undefined);
+    const second = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(second.code, 4);
+    release?.();
+    assert.equal((await first.done).code, 0);
+    assert.deepEqual([...server.perRecipient.values()], [1, 1, 1, 1, 1]);
+  });
+
+  it("the journal goes to another machine and keeps it from sending again", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal((await sandbox.run(["journal", "export", "hello.mail.md", "--out", "moved.journal"])).code, 0);
+    const other = await Sandbox.create();
+    try {
+      await other.write({ ...smallCampaign(5), "settings.json": loopbackSettings(server.port) });
+      const archive = path.join(sandbox.workspace, "moved.journal");
+      assert.match((await other.run(["journal", "import", archive])).stdout, /Imported 1 run/);
+      assert.match((await other.run(["send", "hello.mail.md", ...through])).stdout, /already sent/);
+    } finally {
+      await other.remove();
+    }
+    assert.equal(server.accepted.length, 5);
+  });
+
+  it("previews the exact message of a row (R54)", async () => {
+    const eml = await sandbox.run(["preview", "hello.mail.md", "--row", "3", "--format", "eml"]);
+    assert.equal(eml.code, 0, eml.stderr);
+    const mail = await simpleParser(eml.stdout);
+    assert.equal(mail.subject, "Number 2");
+    const text = await sandbox.run(["preview", "hello.mail.md", "--row", "3"]);
+    assert.match(text.stdout, /Hello Person 2, this is number 2\./);
+    assert.equal((await sandbox.run(["preview", "hello.mail.md", "--row", "6"])).code, 2);
+  });
+
+  it("keeps hostile words of a server plain in the terminal, the report and the journal's table", async () => {
+    await server.close();
+    const hostile = "550 5.1.1 \u001b[31mred\u001b[0m [click](command:evil) <script>x</script> \u202egnp";
+    server = await ScriptedSmtp.start(({ command, before }) =>
+      command === "RCPT" && before === 0 ? { reply: hostile } : undefined,
+    );
+    await sandbox.write({ "settings.json": loopbackSettings(server.port) });
+    const { code, stdout, stderr } = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(code, 1);
+    const table = await sandbox.run(["report", "hello.mail.md"]);
+    const csv = await sandbox.run(["report", "hello.mail.md", "--format", "csv"]);
+    for (const text of [stdout, stderr, table.stdout, csv.stdout])
+      assert.ok(!/[\u001b\u202e]/.test(text), JSON.stringify(text));
+    assert.match(stderr, /\[click\]\(command:evil\)/);
+  });
+
+  it("wrong usage ends with exit 2 and a sentence", async () => {
+    for (const words of [["sned"], ["send"], ["send", "missing.mail.md"], ["check", "hello.mail.md", "--no-such"]]) {
+      const { code, stderr } = await sandbox.run(words);
+      assert.equal(code, 2, words.join(" "));
+      assert.match(stderr, /\.\n$/);
+      assert.doesNotMatch(stderr, /\n\s+at /);
+    }
+  });
+
+  it("the example campaign: 25 people, no problem, sent and not sent again", async () => {
+    const campaign = path.join(repositoryRoot(), "examples", "spring", "spring.mail.md");
+    const checked = await sandbox.run(["check", campaign]);
+    assert.equal(checked.stdout, "No problems.\n");
+    const first = await sandbox.run(["send", campaign, "--account", "sandbox"]);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /^25 accepted, 0 failed/m);
+    assert.equal(first.stderr.match(/^accepted /gm)?.length, 25);
+    const second = await sandbox.run(["send", campaign, "--account", "sandbox"]);
+    assert.equal(second.code, 0);
+    assert.match(second.stdout, /All 25 were already sent/);
+  });
+});

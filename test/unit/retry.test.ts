@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { Failure, OutcomeClass, Stage } from "../../src/mail/classify";
+import { decide, type Decision } from "../../src/mail/retry";
+import type { Pace } from "../../src/mail/plan";
+
+const pace: Pace = {
+  delay: 1000,
+  connections: 1,
+  maxAttempts: 5,
+  retryInitialDelay: 5_000,
+  retryMaxDelay: 300_000,
+  pauseAfterFailures: 5,
+};
+const [lowest, highest] = [(): number => 0, (): number => 0.999_999_999];
+
+function failure(kind: OutcomeClass, stage: Stage = "rcpt"): Failure {
+  return { class: kind, stage, text: "It failed." };
+}
+
+function delayOf(decision: Decision): number {
+  assert.ok("delayMs" in decision, `${decision.kind} has no delay`);
+  return decision.delayMs;
+}
+
+/** The smallest and the largest delay, rounded. */
+function bounds(kind: OutcomeClass, attempts: { recipient?: number; inARow?: number }, stage?: Stage): number[] {
+  return [lowest, highest].map((random) =>
+    Math.round(delayOf(decide(failure(kind, stage), { recipient: 1, inARow: 1, ...attempts }, pace, random))),
+  );
+}
+
+describe("retry (R33)", () => {
+  const final: readonly [OutcomeClass, Decision["kind"]][] = [
+    ["recipient", "fail"],
+    ["message", "fail"],
+    ["unknown", "unknown"],
+    ["account", "stop"],
+    ["quota", "stop"],
+  ];
+  for (const [kind, expected] of final)
+    it(`${kind}: ${expected}, whatever came before`, () => {
+      for (const recipient of [1, 5, 9])
+        assert.deepEqual(decide(failure(kind), { recipient, inARow: 0 }, pace, lowest), { kind: expected });
+    });
+
+  it("repeats the first lost connection at once, whatever the dice say", () => {
+    for (const random of [lowest, highest])
+      assert.deepEqual(decide(failure("offline"), { recipient: 1, inARow: 1 }, pace, random), {
+        kind: "hold",
+        delayMs: 0,
+      });
+  });
+
+  it("doubles the wait for a lost connection, with full jitter", () => {
+    assert.deepEqual(
+      [2, 3, 4].map((inARow) => bounds("offline", { inARow })),
+      [
+        [0, 5_000],
+        [0, 10_000],
+        [0, 20_000],
+      ],
+    );
+  });
+
+  it("caps the wait for a lost connection", () => {
+    const patient = { ...pace, maxAttempts: 100 };
+    for (const inARow of [20, 60, 99])
+      assert.equal(
+        Math.round(delayOf(decide(failure("offline"), { recipient: 1, inARow }, patient, highest))),
+        pace.retryMaxDelay,
+      );
+  });
+
+  it("stops when the connection fails again and again", () => {
+    assert.deepEqual(decide(failure("offline"), { recipient: 1, inARow: 5 }, pace, lowest), { kind: "stop" });
+  });
+
+  it("fails a recipient whose message breaks every connection, while the others get through", () => {
+    for (const stage of ["mail", "rcpt", "data", "body"] as const)
+      assert.deepEqual(decide(failure("offline", stage), { recipient: 5, inARow: 1 }, pace, lowest), { kind: "fail" });
+  });
+
+  it("charges no recipient with a server that cannot be reached", () => {
+    for (const stage of ["connect", "greeting", "ehlo", "starttls", "auth"] as const)
+      assert.equal(decide(failure("offline", stage), { recipient: 99, inARow: 1 }, pace, lowest).kind, "hold");
+  });
+
+  it("makes the account wait when the server asks to slow down: at least half, at most all of a doubling wait", () => {
+    assert.deepEqual(
+      [1, 2, 3, 4].map((inARow) => bounds("throttled", { inARow })),
+      [
+        [15_000, 30_000],
+        [30_000, 60_000],
+        [60_000, 120_000],
+        [120_000, 240_000],
+      ],
+    );
+  });
+
+  it("caps the account's wait at half an hour by default", () => {
+    const patient = { ...pace, maxAttempts: 100 };
+    assert.equal(
+      Math.round(delayOf(decide(failure("throttled"), { recipient: 1, inARow: 50 }, patient, highest))),
+      1_800_000,
+    );
+  });
+
+  it("stops when slowing down does not help, and never blames the recipient", () => {
+    assert.deepEqual(decide(failure("throttled"), { recipient: 1, inARow: 5 }, pace, lowest), { kind: "stop" });
+    assert.equal(decide(failure("throttled"), { recipient: 99, inARow: 1 }, pace, lowest).kind, "hold");
+  });
+
+  it("lets a deferred recipient wait five minutes or more, growing, while the others go on", () => {
+    assert.deepEqual(
+      [1, 2, 3, 4].map((recipient) => bounds("deferred", { recipient })),
+      [
+        [300_000, 300_000],
+        [300_000, 600_000],
+        [300_000, 1_200_000],
+        [300_000, 2_400_000],
+      ],
+    );
+    assert.equal(decide(failure("deferred"), { recipient: 1, inARow: 0 }, pace, lowest).kind, "later");
+  });
+
+  it("fails a deferred recipient after so many attempts", () => {
+    assert.deepEqual(decide(failure("deferred"), { recipient: 5, inARow: 0 }, pace, lowest), { kind: "fail" });
+  });
+
+  it("never waits less than the first delay for a deferred recipient, nor more than the cap (property)", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          initial: fc.integer({ min: 0, max: 100_000 }),
+          max: fc.integer({ min: 0, max: 1_000_000 }),
+          recipient: fc.integer({ min: 1, max: 60 }),
+          random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        }),
+        ({ initial, max, recipient, random }) => {
+          const settings = { ...pace, retryInitialDelay: initial, retryMaxDelay: max, maxAttempts: 100 };
+          const delay = delayOf(decide(failure("deferred"), { recipient, inARow: 0 }, settings, () => random));
+          assert.ok(delay >= initial * 60, `${String(delay)} is below the first delay`);
+          assert.ok(delay <= Math.max(initial * 60, max * 48), `${String(delay)} is above the cap`);
+        },
+      ),
+    );
+  });
+});
