@@ -23,12 +23,16 @@ const throughTheDoor = {
   setup: ({ onResolve }) => onResolve({ filter: /\/mail\/index$/ }, () => ({ path: "./mail.js", external: true })),
 };
 
-/** cheerio brings a whole HTTP client for a function that fetches pages. Nothing of ours fetches: it stays out. */
-const withoutFetching = {
-  name: "without-fetching",
+/**
+ * What libraries bring and we have no use for: cheerio's HTTP client (nothing of ours fetches), and the private key that
+ * smtp-server serves TLS with when it is given none (our sandbox speaks no TLS).
+ */
+const leftOut = {
+  name: "left-out",
   setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: "nothing" }));
-    onLoad({ filter: /.*/, namespace: "nothing" }, () => ({ contents: "module.exports = {}" }));
+    onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: "left-out" }));
+    onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: "module.exports = {}" }));
+    onLoad({ filter: /smtp-server[\\/].*tls-options\.js$/ }, () => ({ contents: "export default (options) => options ?? {};" }));
   },
 };
 
@@ -36,8 +40,8 @@ const withoutFetching = {
 const pages = { ...common, platform: "browser", target: "es2022", format: "iife", outdir: "dist/pages" };
 
 const bundles = [
-  { ...node, entryPoints: ["src/extension.ts"], external: ["vscode"], plugins: [withoutFetching] },
-  { ...node, entryPoints: [{ in: "src/mail/index.ts", out: "mail" }], plugins: [withoutFetching] },
+  { ...node, entryPoints: ["src/extension.ts"], external: ["vscode"], plugins: [leftOut] },
+  { ...node, entryPoints: [{ in: "src/mail/index.ts", out: "mail" }], plugins: [leftOut] },
   { ...node, entryPoints: ["src/worker.ts"], plugins: [throughTheDoor] },
   { ...node, entryPoints: ["src/cli.ts"], plugins: [throughTheDoor], banner: { js: "#!/usr/bin/env node" } },
   { ...pages, entryPoints: filesIn("src/webview/pages", /^(settings|preview)\.ts$/) },

@@ -149,8 +149,12 @@ export class Accounts {
     const before = await this.previous(scope, draft);
     // Saving what one has typed is an approval; saving on top of what a workspace brought along is not.
     const typed = before === undefined || before.approved;
+    const usual = this.defaultId(scope);
     try {
       await this.write(scope, draft);
+      // One more account does not change through which one campaigns are sent that name none.
+      if (usual !== this.defaultId(scope) && this.read(scope).some(({ id }) => id === usual))
+        await this.setDefault(scope, usual);
     } catch (error) {
       return { kind: "failed", text: plainText(messageOf(error)) };
     }

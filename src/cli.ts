@@ -46,6 +46,12 @@ function readArguments(): { readonly flags: Flags; readonly words: readonly stri
   }
 }
 
+// Whoever read our output has gone, as head(1) does: no reason to end, least of all while sending.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 main().then(
   (code) => (process.exitCode = code),
   (error: unknown) => {

@@ -4,7 +4,9 @@ import { plainText } from "./mail/index";
 import type { AttemptEvent, Logger } from "./mail/index";
 
 /** What of an output channel is used. */
-type Channel = Pick<vscode.LogOutputChannel, "debug" | "info" | "warn" | "error" | "show">;
+interface Channel extends Pick<vscode.LogOutputChannel, "debug" | "info" | "warn" | "error"> {
+  show(preserveFocus: boolean): void;
+}
 
 /** The core's logger and the record of every attempt. */
 export class Log implements Logger {

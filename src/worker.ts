@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
-import { CampaignIds, checkCampaign, describeList, Previews } from "./workerCampaign";
+import { CampaignIds, checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
 import { interrupted, lastRunOf, report, Runs } from "./workerRuns";
 
@@ -47,7 +47,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
   const runs = new Runs(host, ids, logger);
   const newest = new Newest();
   const rpc: Rpc<HostApi> = createRpc<HostApi, WorkerApi>(nodePort(port), {
-    ready: () => undefined,
+    ready: () => warmUp(ids),
     check: (request) =>
       newest.run(`check ${request.file}`, async (signal) => (await checkCampaign(request, ids, signal)).reply),
     preview: (request, index) =>

@@ -1,5 +1,6 @@
 /** The worker's language work: opens, checks and previews campaigns. Pure adapters around the core. */
 import { createHash } from "node:crypto";
+import { tmpdir } from "node:os";
 import * as path from "node:path";
 import {
   checkRows,
@@ -165,6 +166,30 @@ function withRest({ problems, more }: CheckResult): readonly Problem[] {
     if (rest === 0 || last.get(problem.code) !== problem) return problem;
     return { ...problem, message: `${problem.message} (${rest.toLocaleString("en")} more like this one.)` };
   });
+}
+
+/**
+ * Checks a campaign of nobody's, so that everything is loaded and compiled before the first real check, whose time is
+ * limited.
+ */
+export async function warmUp(ids: CampaignIds): Promise<void> {
+  const file = path.join(tmpdir(), "warm-up.mail.md");
+  const list = path.join(tmpdir(), "warm-up.csv");
+  const head = "---\nid: 00000000-0000-4000-8000-000000000000\nsubject: Hello\nrecipients: warm-up.csv\n---\n";
+  const request: CampaignRequest = {
+    file,
+    root: tmpdir(),
+    overlay: new Map([
+      [file, `${head}Hello **{{ name }}**\n`],
+      [list, "email,name\nada@example.com,Ada\n"],
+    ]),
+    csv: { delimiter: "auto", encoding: "auto" },
+    senders: new Map([["", { from: "ada@example.com", replyTo: undefined }]]),
+    defaultAccount: "",
+    others: [],
+  };
+  const { signal } = new AbortController();
+  await checkCampaign(request, ids, signal);
 }
 
 /** Steps through the rows of one campaign at a time; keeps what it has opened until something changes. */

@@ -169,7 +169,7 @@ export interface InterruptedRun {
 /** What the worker does when asked. */
 export interface WorkerApi {
   /** Answers once everything is loaded. */
-  ready(): undefined;
+  ready(): Promise<void>;
   /** Checks everything. A newer check of the same file makes an older one give up (it rejects). */
   check(request: CampaignRequest): Promise<CheckReply>;
   /** Makes the message of one row. A newer preview of the same file makes an older one give up. */

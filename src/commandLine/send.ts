@@ -78,9 +78,8 @@ export async function send(context: Context, flags: Flags): Promise<number> {
 async function chooseTarget(context: Context, flags: Flags): Promise<{ target: Target; sender: SenderDefaults }> {
   const { value } = await prepare(context, anySender);
   const written = value?.campaign.account?.text;
-  const accounts = Object.keys(context.settings.get("accounts"));
-  const fallback =
-    context.settings.get("defaultAccount") || (accounts.length === 1 ? (accounts[0] ?? sandboxId) : sandboxId);
+  const [first = sandboxId] = Object.keys(context.settings.get("accounts"));
+  const fallback = context.settings.get("defaultAccount") || first;
   const id = flags.account ?? written ?? fallback;
   const directory = flags["dry-run"];
   const account = id === sandboxId ? undefined : accountOf(context.settings, id);

@@ -51,7 +51,7 @@ export function confirmation(sending: Sending): {
     duration(mail, pace),
   ];
   return {
-    message: `${again ? "Send again" : "Send"} “${name}” to ${people}${without}?`,
+    message: `${again ? "Send again" : "Send"} “${name}” to ${people}${without}${server === undefined ? ", into the sandbox" : ""}?`,
     detail: lines.filter((line) => line !== undefined).join("\n"),
     button: again ? "Send Again" : "Send",
   };

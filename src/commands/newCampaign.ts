@@ -75,7 +75,7 @@ async function writeNew(folder: string, stem: string, extension: string, text: s
 /** A campaign on the list called `list` (in the same folder) that uses every column. */
 export function campaignText(id: string, list: string, { columns, addressColumn }: ListReply): string {
   const address = addressColumn === undefined ? undefined : columns[addressColumn];
-  const others = columns.filter((column) => column !== address && column.name.trim() !== "");
+  const others = columns.filter((column) => column !== address && column.name.trim() !== "" && canBeNamed(column));
   const name = others.find((column) => /^(?:full[_ ]?|first[_ ]?)?name$/i.test(column.name) && !column.gaps);
   const frontMatter = [
     `id: ${id}`,
@@ -101,10 +101,15 @@ export function campaignText(id: string, list: string, { columns, addressColumn 
   ].join("\n");
 }
 
+/** A Liquid text has no escapes: a name with both kinds of quotes cannot be written. */
+function canBeNamed({ name, alias }: ListReply["columns"][number]): boolean {
+  return alias !== undefined || !(name.includes('"') && name.includes("'"));
+}
+
 /** The placeholder of a column; one that some rows leave empty says what stands there instead. */
 function placeholder({ name, alias, gaps }: ListReply["columns"][number]): string {
   const plain = /^[A-Za-z_][A-Za-z0-9_]*$/;
-  const variable = plain.test(name) ? name : (alias ?? `["${name.replaceAll('"', "")}"]`);
+  const variable = plain.test(name) ? name : (alias ?? (name.includes('"') ? `['${name}']` : `["${name}"]`));
   return gaps ? `{{ ${variable} | default: "–" }}` : `{{ ${variable} }}`;
 }
 

@@ -91,6 +91,9 @@ export function parseCampaign(text: string, file: string): Checked<Campaign> {
   const bodyStart = split.kind === "frontMatter" ? split.bodyStart : split.kind === "missing" ? 0 : source.text.length;
   const { texts, lists } = reader;
   const bodyFile = texts.get("body");
+  const field = sliceField(source, bodyStart, source.text.length);
+  if (bodyFile !== undefined && field.text.trim() !== "")
+    problems.push(problemAt("body.ignored", {}, { file, range: field.range }, { severity: "warning" }));
   return {
     value: {
       file,
@@ -113,7 +116,7 @@ export function parseCampaign(text: string, file: string): Checked<Campaign> {
       bodyFile,
       body: {
         kind: /\.html?$/i.test(bodyFile?.text ?? file) ? "html" : "markdown",
-        field: sliceField(source, bodyStart, source.text.length),
+        field,
       },
     },
     problems,

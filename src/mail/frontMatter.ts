@@ -3,6 +3,7 @@ import { isAlias, isMap, isScalar, isSeq, parseDocument, Scalar } from "yaml";
 import type { Field } from "./campaign";
 import { problemAt } from "./problems";
 import type { Checked, Fix, Problem, ProblemCode, ProblemDetails, Range } from "./problems";
+import { scalarOffsets } from "./scalarOffsets";
 import type { TextPlaces } from "./textPlaces";
 
 /** A text with its place; `places` belongs to `text`. */
@@ -42,27 +43,27 @@ const syntaxProblemLimit = 3;
 export function readFrontMatter(source: Source, start: number, end: number): Checked<FrontMatter> {
   const problems: Problem[] = [];
   const written = source.text.slice(start, end);
-  // An unquoted {{ … }} is a flow map to YAML and breaks the lines after it. Such values are covered with as many
-  // letters, so that the rest is read as if they were quoted.
-  const covered = new Map<number, BareBraces>();
-  let yaml = written;
+  const covered = new Map<number, Unquoted>();
   const walker = new Walker(source, start, written, covered, problems);
   if (isTooDeep(written)) {
     walker.add("frontMatter.yaml", walker.range(0, 1), { detail: "it is too large or nested too deeply" });
     return { value: { entries: [], broken: true }, problems };
   }
+  // An unquoted {{ … }} is a flow map to YAML, "Re: hello" a map, *hello* an alias, and each breaks the lines after it. Such
+  // values are covered with as many letters, so that the rest is read as if they were quoted.
+  let yaml = written;
   let document = parse(yaml);
   for (let round = 0; round < 20; round++) {
     const found = findBareBraces(yaml, document);
-    if (found.length === 0) break;
-    for (const braces of found) {
-      covered.set(braces.offset, braces);
-      yaml =
-        yaml.slice(0, braces.offset) + "x".repeat(braces.text.length) + yaml.slice(braces.offset + braces.text.length);
+    const values = found.length > 0 ? found : findUnquoted(yaml, document);
+    if (values.length === 0) break;
+    for (const value of values) {
+      covered.set(value.offset, value);
+      yaml = cover(yaml, value);
     }
     document = parse(yaml);
   }
-  for (const braces of covered.values()) walker.reportBraces(braces);
+  for (const value of covered.values()) walker.reportUnquoted(value);
   const syntax = [...document.errors, ...document.warnings];
   for (const { pos, message } of syntax.slice(0, syntaxProblemLimit)) {
     // A quote that never closes is mended where it opens, not where the text ends.
@@ -120,19 +121,20 @@ function parse(yaml: string): YamlDocument {
   return parseDocument(yaml, { schema: "failsafe", merge: false, prettyErrors: false, logLevel: "silent" });
 }
 
-/** An unquoted value that starts with braces; `offset` counts from the start of the YAML. */
-interface BareBraces {
+/** A value that needs quotes and has none; `offset` counts from the start of the YAML. */
+interface Unquoted {
+  readonly code: "frontMatter.braces" | "frontMatter.quotes";
   readonly key: string;
   readonly offset: number;
   readonly text: string;
 }
 
 /** Values that start with {{ or {% and that YAML did not take as text; those inside block texts are texts. */
-function findBareBraces(yaml: string, document: YamlDocument): readonly BareBraces[] {
+function findBareBraces(yaml: string, document: YamlDocument): readonly Unquoted[] {
   const mapStarts = new Set<number>();
   collectMapStarts(document.contents, mapStarts, 0);
   const line = /^([ \t]*)((?:-[ \t]+)?)(?:([A-Za-z][\w-]*)[ \t]*:[ \t]+)?(\{[{%][^\r\n]*)/gm;
-  const found: BareBraces[] = [];
+  const found: Unquoted[] = [];
   let topKey = "";
   let previousEnd = 0;
   for (const match of yaml.matchAll(line)) {
@@ -143,9 +145,47 @@ function findBareBraces(yaml: string, document: YamlDocument): readonly BareBrac
     if (dash === "" && key === undefined) continue;
     const offset = match.index + whole.length - rest.length;
     if (!mapStarts.has(offset)) continue;
-    found.push({ key: key ?? topKey, offset, text: rest.replace(/[ \t]+#[ \t].*$/, "").trimEnd() });
+    found.push({ code: "frontMatter.braces", key: key ?? topKey, offset, text: withoutComment(rest) });
   }
   return found;
+}
+
+/** The value of the line where YAML stumbles, when quotes around it would mend that. */
+function findUnquoted(yaml: string, document: YamlDocument): readonly Unquoted[] {
+  const stumbles = findStumbles(document);
+  const [first] = stumbles;
+  if (first === undefined) return [];
+  const lineStart = Math.max(yaml.lastIndexOf("\n", first - 1), yaml.lastIndexOf("\r", first - 1)) + 1;
+  const line = /^[^\r\n]*/.exec(yaml.slice(lineStart))?.[0] ?? "";
+  const [, before = "", key = "", value = ""] = /^(([A-Za-z][\w-]*):[ \t]+)(\S.*)$/.exec(line) ?? [];
+  const text = withoutComment(value);
+  // A quote that never closes is another mistake, as is a bracket.
+  const isOpen = /^"[^"]*$|^'[^']*$|^\[[^\]]*$|^\{[^}]*$|^[|>]/.test(text);
+  if (text === "" || isOpen) return [];
+  const unquoted: Unquoted = { code: "frontMatter.quotes", key, offset: lineStart + before.length, text };
+  return findStumbles(parse(cover(yaml, unquoted))).length < stumbles.length ? [unquoted] : [];
+}
+
+/** Offsets of syntax errors, and of tags, anchors and aliases: nobody means one in `account: *Hello*` or `subject: &more`. */
+function findStumbles(document: YamlDocument): readonly number[] {
+  const special: number[] = [];
+  const visit = (node: unknown, depth: number): void => {
+    if (depth > 8) return;
+    const isAnchored = (isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined;
+    if (isAlias(node) || isAnchored) special.push(nodeRange(node)?.[0] ?? 0);
+    if (isMap(node)) for (const pair of node.items) visit(pair.value, depth + 1);
+    else if (isSeq(node)) for (const item of node.items) visit(item, depth + 1);
+  };
+  visit(document.contents, 0);
+  return [...[...document.errors, ...document.warnings].map(({ pos }) => pos[0]), ...special];
+}
+
+function cover(yaml: string, { offset, text }: Unquoted): string {
+  return yaml.slice(0, offset) + "x".repeat(text.length) + yaml.slice(offset + text.length);
+}
+
+function withoutComment(value: string): string {
+  return value.replace(/[ \t]+#[ \t].*$/, "").trimEnd();
 }
 
 function collectMapStarts(node: unknown, starts: Set<number>, depth: number): void {
@@ -162,7 +202,7 @@ class Walker {
     private readonly source: Source,
     private readonly start: number,
     private readonly written: string,
-    private readonly covered: ReadonlyMap<number, BareBraces>,
+    private readonly covered: ReadonlyMap<number, Unquoted>,
     private readonly problems: Problem[],
   ) {}
 
@@ -175,10 +215,10 @@ class Walker {
     this.problems.push(problemAt(code, details, { file: this.source.file, range }, fixes.length > 0 ? { fixes } : {}));
   }
 
-  reportBraces({ key, offset, text }: BareBraces): void {
+  reportUnquoted({ code, key, offset, text }: Unquoted): void {
     const range = this.range(offset, offset + text.length);
     const fix = { title: "Put the value in quotes", file: this.source.file, range, text: quoteYaml(text) };
-    this.add("frontMatter.braces", range, { key }, [fix]);
+    this.add(code, range, { key }, [fix]);
   }
 
   entries(pairs: readonly { readonly key: unknown; readonly value: unknown }[]): readonly YamlEntry[] {
@@ -202,13 +242,17 @@ class Walker {
 
   private value(node: unknown, key: string, after: number): YamlValue {
     const range = rangeOf(this, node, after);
+    if ((isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined) {
+      this.add("frontMatter.yaml", range, { detail: "anchors are not used here" });
+      return { kind: "empty", range };
+    }
     if (isSeq(node)) return { kind: "list", range, items: node.items.map((item) => this.value(item, key, after)) };
     if (isMap(node)) {
       const [from, to] = node.range ?? [0, 0];
       const text = this.written.slice(from, to);
       // Inside a flow list or map, where lines tell nothing.
       if (text.startsWith("{{")) {
-        this.reportBraces({ key, offset: from, text });
+        this.reportUnquoted({ code: "frontMatter.braces", key, offset: from, text });
         return { kind: "empty", range };
       }
       return { kind: "map", range, entries: this.entries(node.items) };
@@ -254,70 +298,4 @@ function nodeRange(node: unknown): readonly [number, number] | undefined {
 function rangeOf(walker: Walker, node: unknown, otherwise: number): Range {
   const [from, to] = nodeRange(node) ?? [otherwise, otherwise];
   return walker.range(from, to);
-}
-
-const simpleEscapes: Readonly<Record<string, string>> = {
-  "0": "\0",
-  a: "\u0007",
-  b: "\b",
-  t: "\t",
-  "\t": "\t",
-  n: "\n",
-  v: "\v",
-  f: "\f",
-  r: "\r",
-  e: "\u001b",
-  " ": " ",
-  '"': '"',
-  "/": "/",
-  "\\": "\\",
-  N: "\u0085",
-  _: "\u00a0",
-  L: "\u2028",
-  P: "\u2029",
-};
-
-/**
- * Where each UTF-16 unit of a scalar's value stands in `raw`, with one more entry for the end. Empty when that cannot be told, as for
- * block texts: reading `raw` this way must give exactly `value`.
- */
-function scalarOffsets(raw: string, type: Scalar.Type | undefined, value: string): readonly number[] {
-  const isQuoted = type === Scalar.QUOTE_DOUBLE || type === Scalar.QUOTE_SINGLE;
-  const end = isQuoted ? raw.length - 1 : raw.length;
-  const offsets: number[] = [];
-  let decoded = "";
-  const put = (text: string, at: number): void => {
-    offsets.push(...new Array<number>(text.length).fill(at));
-    decoded += text;
-  };
-  for (let at = isQuoted ? 1 : 0; at < end;) {
-    const character = raw[at] ?? "";
-    const fold = /[ \t]*(?:\r\n|\n|\r)(?:[ \t]*(?:\r\n|\n|\r))*[ \t]*/y;
-    fold.lastIndex = at;
-    const folded = fold.exec(raw)?.[0];
-    if (folded !== undefined) {
-      const breaks = folded.match(/\r\n|\n|\r/g)?.length ?? 1;
-      put(breaks === 1 ? " " : "\n".repeat(breaks - 1), at);
-      at += folded.length;
-    } else if (type === Scalar.QUOTE_SINGLE && character === "'") {
-      put("'", at);
-      at += 2;
-    } else if (type === Scalar.QUOTE_DOUBLE && character === "\\") {
-      const hex = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y;
-      hex.lastIndex = at;
-      const code = hex.exec(raw);
-      const continued = /\\(?:\r\n|\n|\r)[ \t]*/y;
-      continued.lastIndex = at;
-      const joined = continued.exec(raw)?.[0];
-      const point = code === null ? Number.NaN : Number.parseInt(code[1] ?? code[2] ?? code[3] ?? "", 16);
-      if (joined === undefined)
-        put(point <= 0x10ffff ? String.fromCodePoint(point) : (simpleEscapes[raw[at + 1] ?? ""] ?? ""), at);
-      at += joined?.length ?? code?.[0].length ?? 2;
-    } else {
-      put(character, at);
-      at += 1;
-    }
-  }
-  offsets.push(end);
-  return decoded === value ? offsets : [];
 }

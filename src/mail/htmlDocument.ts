@@ -1,8 +1,37 @@
 /** What is done to an HTML document so that mail programs read it as its author meant it. */
 import render from "dom-serializer";
 import type { ChildNode, Document, Element } from "domhandler";
-import { ElementType, parseDocument } from "htmlparser2";
+import { ElementType, Parser, parseDocument } from "htmlparser2";
 import juice from "juice/client";
+
+/** Elements in elements, at most; real mails have a few dozen levels. */
+const depthLimit = 256;
+
+/** A document that the libraries, which walk it by recursion, could not read. */
+export class NestedTooDeeply extends Error {
+  constructor() {
+    super("it is nested too deeply");
+    this.name = "NestedTooDeeply";
+  }
+}
+
+/** Throws `NestedTooDeeply` for HTML that would end the stack: V8 ends the whole process when that happens in a regular expression. */
+export function assertShallow(html: string): void {
+  let depth = 0;
+  const parser = new Parser(
+    {
+      onopentagname: () => {
+        depth += 1;
+        if (depth > depthLimit) throw new NestedTooDeeply();
+      },
+      onclosetag: () => {
+        depth -= 1;
+      },
+    },
+    { decodeEntities: false },
+  );
+  parser.end(html);
+}
 
 /** Style sheets put into style attributes, the one place where all mail programs look. What has no such place stays: media queries. */
 export function inlineStyles(html: string): string {

@@ -120,9 +120,18 @@ export class Lanes {
     // Counted before anything is awaited, so that two lanes do not both take the last place.
     this.begunMessages++;
     if (!(await this.throttle.turn(this.resting))) return this.untried(entry, false);
-    if (await isSuppressed(entry.to.address)) {
+    let left: boolean;
+    try {
+      left = await isSuppressed(entry.to.address);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.end({ kind: "broken", text: `${error.message}. Restore the suppression file, then resume.` });
+      return this.untried(entry, false);
+    }
+    if (left) {
+      this.begunMessages--;
       journal.append({ t: "skip", k, why: "suppressed since the run was planned", at: clock.now() });
-      return this.settle();
+      return this.settle(entry);
     }
     const begun = clock.monotonic();
     let message: Message;
@@ -142,7 +151,7 @@ export class Lanes {
       journal.append({ t: "ok", k, reply, ...serverId, ms: elapsed(), at: clock.now() });
       this.trouble.offline.inARow = this.trouble.throttled.inARow = 0;
       this.breaker.accepted();
-      this.settle();
+      this.settle(entry);
       hooks.onAttempt({ ...about, result: "accepted", durationMs: elapsed(), reply });
     } catch (error) {
       if (error instanceof GateClosed) this.gateClosed(entry, error.reason);
@@ -184,7 +193,7 @@ export class Lanes {
     if (reason === "resting") return this.untried(entry, true);
     // The journal is another's now, who reads our last record as doubt.
     this.end({ kind: "locked", text: "Another window or process has taken over this run.", silent: false });
-    this.queue.done();
+    this.queue.done(entry);
   }
 
   private failed(
@@ -198,6 +207,8 @@ export class Lanes {
     const kind = failure.class;
     // Ended by whoever stopped the run, with nothing handed over: nobody's failure.
     if (kind === "offline" && this.resting.aborted) return this.untried(entry, true);
+    // A refusal proves that the connection works.
+    if (failure.code !== undefined && kind !== "throttled" && kind !== "offline") this.trouble.offline.inARow = 0;
     const inARow = kind === "offline" || kind === "throttled" ? this.troubles(kind, begun) : 0;
     const decision = decide(failure, { recipient: about.attempt, inARow }, plan.pace, () => ports.random());
     const reply = describe(failure);
@@ -216,23 +227,24 @@ export class Lanes {
       case "unknown":
         journal.append({ t: "unknown", k, why: failure.text, at });
         report("unknown");
-        return this.settle();
-      case "fail": {
+        this.pauseFor(this.breaker.unanswered(), failure);
+        return this.settle(entry);
+      case "fail":
         journal.append({ t: "fail", k, class: kind, reply, ms: about.durationMs, at });
         report("failed");
-        const text = this.breaker.refusedForGood();
-        if (text !== undefined) this.end({ kind: "failures", text, failure });
-        return this.settle();
-      }
+        this.pauseFor(this.breaker.refusedForGood(), failure);
+        return this.settle(entry);
       case "later":
         journal.append({ t: "defer", k, class: kind, reply, next: at + decision.delayMs, counts: true, at });
         report("retry", Math.round(decision.delayMs));
+        this.begunMessages--;
         return this.queue.back(entry, at + decision.delayMs);
       case "hold":
         // The account waits; the recipient is free to go as soon as that ends.
         journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: kind !== "throttled", at });
         this.throttle.hold(decision.delayMs);
         report("retry", Math.round(decision.delayMs));
+        this.begunMessages--;
         return this.queue.back(entry);
       case "stop":
         journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: false, at });
@@ -271,7 +283,7 @@ export class Lanes {
       durationMs: 0,
       messageId: "",
     });
-    this.settle();
+    this.settle(entry);
   }
 
   /** Back to pending as if it had not been tried; `recorded`: its attempt stands in the journal. */
@@ -285,15 +297,21 @@ export class Lanes {
 
   private troubles(kind: "offline" | "throttled", begun: number): number {
     const trouble = this.trouble[kind];
-    if (begun >= trouble.at) trouble.inARow++;
-    trouble.at = this.context.ports.clock.monotonic();
+    if (begun >= trouble.at) {
+      trouble.inARow++;
+      trouble.at = this.context.ports.clock.monotonic();
+    }
     return trouble.inARow;
   }
 
-  private settle(): void {
+  private settle(entry: Mailable): void {
     this.settledMessages++;
-    this.queue.done();
+    this.queue.done(entry);
     this.snapshot("sending");
+  }
+
+  private pauseFor(text: string | undefined, failure: Failure): void {
+    if (text !== undefined) this.end({ kind: "failures", text, failure });
   }
 
   /** Brings the run to rest; the first reason stays. */
@@ -311,7 +329,11 @@ export class Lanes {
     const { plan, journal, hooks } = this.context;
     if (totalsOf(plan, journal.history).pending === 0) return { kind: "finished" };
     if (hooks.stop.aborted || hooks.abort.aborted) return { kind: "stopped" };
-    return this.limitReached ? { kind: "limit" } : { kind: "finished" };
+    if (this.limitReached) return { kind: "limit" };
+    return {
+      kind: "broken",
+      text: "The run's copy of the list does not hold everybody who was confirmed. Look at the report before sending again.",
+    };
   }
 
   private snapshot(state: Progress["state"]): void {

@@ -97,12 +97,11 @@ function compose(parts: MessageParts): Message {
   const bytes = Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
   // Bcc stands in the envelope and nowhere else.
   const mailboxes = [parts.to, ...parts.cc, ...parts.bcc];
-  const to = [
-    ...new Map(mailboxes.toReversed().map(({ address }) => [addressKey(address), address])).values(),
-  ].toReversed();
+  const to = new Map<string, string>();
+  for (const { address } of mailboxes) if (!to.has(addressKey(address))) to.set(addressKey(address), address);
   const all = [parts.from, ...mailboxes, ...(parts.replyTo === undefined ? [] : [parts.replyTo])];
   const smtpUtf8 = all.some(({ address }) => /[^\u0000-\u007f]/.test(address));
-  const envelope = { from: parts.from.address, to };
+  const envelope = { from: parts.from.address, to: [...to.values()] };
   return { envelope, messageId: parts.messageId, subject, bytes, smtpUtf8 };
 }
 

@@ -7,7 +7,7 @@ import { attachmentProblem, FileCache, FileLooks } from "./attachments";
 import type { Campaign, Field } from "./campaign";
 import { parseCampaign, wholeFileField } from "./campaign";
 import type { CampaignTemplates } from "./campaignTemplates";
-import { checkedValues, compileCampaign, dateless, plainTemplates, unsubscribeFault } from "./campaignTemplates";
+import { checkedValues, compileCampaign, dateless, unsubscribeFault } from "./campaignTemplates";
 import { ColumnNames } from "./columnNames";
 import { compose, placeInText, RowError } from "./composer";
 import { decodeText } from "./decode";
@@ -15,12 +15,12 @@ import { FileError, fileProblem } from "./files";
 import type { Prepared, PrepareRequest } from "./preflight";
 import type { Problem } from "./problems";
 import { fileStart, nearest, plainText, problemAt } from "./problems";
-import type { RecipientList, Row } from "./recipients";
+import type { RecipientList } from "./recipients";
 import { detectAddressColumn, openRecipients } from "./recipients";
 import type { Judgement } from "./rowJudge";
 import { addressProblem, RowJudge } from "./rowJudge";
 import { readSuppressed, suppressionFile, suppressionQuestion } from "./suppression";
-import { rowProblem } from "./template";
+import type { LineTemplate, RowValues } from "./template";
 import { TextPlaces } from "./textPlaces";
 
 type Opened = Prepared["opened"][number];
@@ -57,8 +57,9 @@ export class Opening {
 
     const { value: templates, problems: faults } = compileCampaign(campaign, body, list.columns);
     this.report(faults);
-    this.checkConstants(campaign, templates, list);
-    const attachments = await this.checkAttachments(templates, list);
+    const blank = checkedValues(list.columns, { values: list.columns.map(() => ""), line: 0, endLine: 0 });
+    this.checkConstants(campaign, templates, blank);
+    const attachments = await this.checkAttachments(templates, blank);
     await this.checkImages(templates, body?.field);
     const keyColumn = this.keyColumn(campaign, list);
     const addressColumn = await this.addressColumn(campaign, list, templates);
@@ -228,46 +229,44 @@ export class Opening {
   }
 
   /** What is the same for every row is checked once, at its own place. */
-  private checkConstants({ oneClick }: Campaign, templates: CampaignTemplates, list: RecipientList): void {
-    const row: Row = { values: list.columns.map(() => ""), line: 0, endLine: 0 };
-    const values = checkedValues(list.columns, row);
-    const isConstant = (template: { readonly uses: ReadonlySet<number> }): boolean => template.uses.size === 0;
-    for (const template of plainTemplates(templates).filter(isConstant)) {
-      const problems = template
-        .check(values)
-        .map((issue) => rowProblem(issue, 0, { file: issue.field.file, range: issue.range }));
-      this.report(problems.map((problem) => ({ ...problem, rowOnly: false })));
-    }
-    const { to, subject, unsubscribe } = templates;
-    const mailboxes = [to, ...templates.cc, ...templates.bcc, templates.replyTo];
-    for (const template of mailboxes) {
-      if (template === undefined || !isConstant(template)) continue;
-      const text = template.render(dateless(values)).value;
-      const parsed = parseMailbox(text);
-      if (!parsed.ok && (template === to || parsed.reason !== "empty"))
+  private checkConstants({ oneClick }: Campaign, templates: CampaignTemplates, values: RowValues): void {
+    const isConstant = (template: LineTemplate | undefined): template is LineTemplate => template?.uses.size === 0;
+    const { to, subject, unsubscribe, headers } = templates;
+    const copies = [...templates.cc, ...templates.bcc, templates.replyTo];
+    for (const template of [to, ...copies].filter(isConstant)) {
+      const text = this.constant(template, dateless(values));
+      const parsed = parseMailbox(text ?? "");
+      if (text !== undefined && !parsed.ok && (template === to || parsed.reason !== "empty"))
         this.report([addressProblem(text, parsed, template.field)]);
     }
-    if (subject !== undefined && isConstant(subject) && subject.render(values).value === "")
+    if (isConstant(subject) && this.constant(subject, values) === "")
       this.report([problemAt("subject.empty", {}, subject.field)]);
-    if (unsubscribe !== undefined && isConstant(unsubscribe)) {
-      const fault = unsubscribeFault(unsubscribe.render(values, "url").value, oneClick);
-      const isKnown = this.problems.some(
-        ({ code }) => code === "unsubscribe.scheme" || code === "unsubscribe.oneClick",
-      );
+    for (const { value } of headers) if (isConstant(value)) this.constant(value, values);
+    if (isConstant(unsubscribe)) {
+      const fault = unsubscribeFault(this.constant(unsubscribe, values, "url") ?? "", oneClick);
+      const isKnown = this.problems.some(({ code }) => code === fault);
       if (fault !== undefined && !isKnown) this.report([problemAt(fault, {}, unsubscribe.field)]);
     }
+    const { body } = templates;
+    if (body?.uses.size === 0) this.report(body.render(values).problems.map(forAll));
+  }
+
+  /** A text that is the same for every row; undefined, with a problem, when it cannot be rendered. */
+  private constant(template: LineTemplate, values: RowValues, encode?: "url"): string | undefined {
+    const { value, problems } = template.render(values, encode);
+    this.report(problems.map(forAll));
+    return problems.some(({ severity }) => severity === "error") ? undefined : value;
   }
 
   /** Sizes of the attachments that all rows share. */
   private async checkAttachments(
     templates: CampaignTemplates,
-    list: RecipientList,
+    values: RowValues,
   ): Promise<ReadonlyMap<string, number>> {
     const sizes = new Map<string, number>();
-    const row: Row = { values: list.columns.map(() => ""), line: 0, endLine: 0 };
     for (const template of templates.attachments) {
       if (template.uses.size > 0) continue;
-      const written = template.render({ columns: list.columns, row }).value;
+      const written = this.constant(template, dateless(values)) ?? "";
       if (written === "") continue;
       const file = path.resolve(this.folder, written);
       const look = await this.looks.at(file);
@@ -298,6 +297,11 @@ export class Opening {
 
 /** The dashes that open the front matter: for what is missing in it. */
 const firstLine = { start: { line: 0, character: 0 }, end: { line: 0, character: 3 } };
+
+/** A problem of a text that is the same for every row is nobody's own. */
+function forAll(problem: Problem): Problem {
+  return { ...problem, rowOnly: false };
+}
 
 /** Whether a body names an image by a placeholder, so that only rendering tells which file a row needs. */
 function hasRowImages(text: string): boolean {

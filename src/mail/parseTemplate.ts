@@ -46,12 +46,24 @@ export function describeError(error: unknown, field: Field): { readonly range: R
   return { range: field.locate(begin, Math.max(1, length)), detail: message };
 }
 
+const blockTags: ReadonlySet<string> = new Set(["if", "unless", "case", "for"]);
+/** Blocks in blocks, or brackets in one tag, at most. */
+const depthLimit = 100;
+
 /** What can be told from the tags and outputs alone, and better than LiquidJS tells it. */
 function scan(field: Field, names: ColumnNames, problems: Problem[]): void {
   const { file, text } = field;
   let inComment = false;
+  let depth = 0;
   for (const token of new Tokenizer(text, engine.options.operators).readTopLevelTokens(engine.options)) {
     const range = field.locate(token.begin, token.end - token.begin);
+    if (TypeGuards.isTagToken(token)) depth += blockTags.has(token.name) ? 1 : token.name.startsWith("end") ? -1 : 0;
+    const brackets = TypeGuards.isDelimitedToken(token) ? token.content.match(/[([]/g)?.length : 0;
+    if (depth > depthLimit || (brackets ?? 0) > depthLimit) {
+      // LiquidJS parses by recursion.
+      problems.push(problemAt("liquid.syntax", { detail: "it is nested too deeply" }, { file, range }));
+      return;
+    }
     if (TypeGuards.isTagToken(token)) {
       if (token.name === "comment" || token.name === "endcomment") inComment = token.name === "comment";
       else if (!inComment && !tagNames.includes(token.name) && !innerTagNames.includes(token.name))

@@ -90,12 +90,16 @@ export const sentences = {
   "frontMatter.yaml": (a: { detail: string }) => `The front matter is not valid YAML: ${a.detail}. Mend this line.`,
   "frontMatter.braces": (a: { key: string }) =>
     `YAML reads unquoted {{ as a map. Put the value of ${quote(a.key)} in double quotes.`,
+  "frontMatter.quotes": (a: { key: string }) =>
+    `The value of ${quote(a.key)} has signs that mean something to YAML, such as ": ". Put it in double quotes.`,
   "frontMatter.comment": (a: { comment: string }) =>
     `YAML takes ${quote(a.comment)} for a comment and leaves it out. Put the whole value in double quotes.`,
   "frontMatter.unknownKey": (a: { key: string; suggestion?: string }) =>
     `${quote(a.key)} is not a campaign key.${didYouMean(a.suggestion)}`,
   "frontMatter.type": (a: { key: string; expected: string }) => `${quote(a.key)} must be ${a.expected}.`,
   "frontMatter.required": (a: { key: string }) => `The campaign names no ${a.key}. Add a line ${quote(`${a.key}: …`)}.`,
+  "body.ignored": () =>
+    "The text below the front matter is not sent, because body names a file. Remove one of the two.",
   "id.missing": () =>
     "The campaign has no id. It needs one, so that nobody is mailed twice: add the id that the quick fix offers.",
   "id.invalid": () => "The id is not a UUID. Restore the id that the campaign had, or take a new one.",

@@ -163,7 +163,7 @@ export class RowInspector {
   /** An issue at an output. */
   atOutput(code: RowIssue["code"], output: number, text: string): RowIssue {
     const use: OutputUse | undefined = this.usage.outputs.get(output);
-    return this.issue(code, use?.plain ?? use?.columns[0], text, use ?? this.whole());
+    return this.issue(code, use?.source ?? use?.columns[0], text, use ?? this.whole());
   }
 
   private issue(

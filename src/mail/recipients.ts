@@ -54,7 +54,7 @@ export interface RecipientList {
    * `signal` when it is aborted.
    */
   rows(signal?: AbortSignal): AsyncIterable<ListedRow>;
-  /** The same in batches of what one read gives: three times as fast for whoever goes through all of a long list. */
+  /** The same in batches, for whoever goes through all of a long list: a step of an iterator a row costs more than parsing it. */
   batches(signal?: AbortSignal): AsyncIterable<readonly ListedRow[]>;
   /** Where the cell of `column` (index) stands in `row`. For a row that came from elsewhere or has no such cell: its first line. */
   cellRange(row: Row, column: number): Range;

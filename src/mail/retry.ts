@@ -61,7 +61,9 @@ export function decide(failure: Failure, attempts: Attempts, pace: Pace, random:
     }
     case "offline":
       if (attempts.inARow >= maxAttempts) return { kind: "stop" };
-      if (attempts.recipient >= maxAttempts && inTransaction.includes(failure.stage)) return { kind: "fail" };
+      // Only where the connection worked just before: an outage is nobody's failure.
+      if (attempts.recipient >= maxAttempts && attempts.inARow === 1 && inTransaction.includes(failure.stage))
+        return { kind: "fail" };
       if (attempts.inARow === 1) return { kind: "hold", delayMs: 0 };
       return { kind: "hold", delayMs: random() * backoff(initial, attempts.inARow - 1, max) };
   }

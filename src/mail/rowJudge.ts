@@ -53,7 +53,15 @@ export interface JudgeContext {
 
 const nothing: readonly never[] = [];
 /** Outcomes of `where` that are remembered: lists repeat a few values. */
-const memoLimit = 1000;
+const memoLimit = 10_000;
+
+/** What `where` says about some cells; the same for every row with these cells. */
+interface WhereOutcome {
+  readonly keeps: boolean;
+  readonly issues: readonly RowIssue[];
+  /** Errors that no cell is to blame for. */
+  readonly errors: readonly Problem[];
+}
 
 /** Judges the rows of one pass through a list, in their order: it remembers who was there. */
 export class RowJudge {
@@ -65,7 +73,7 @@ export class RowJudge {
   private readonly unsubscribe: LineTemplate | undefined;
   private readonly hasRowFiles: boolean;
   private readonly whereColumns: readonly number[];
-  private readonly whereMemo = new Map<string, { readonly keeps: boolean; readonly issues: readonly RowIssue[] }>();
+  private readonly whereMemo = new Map<string, WhereOutcome>();
 
   constructor(private readonly context: JudgeContext) {
     const { templates, rowImages } = context;
@@ -95,8 +103,8 @@ export class RowJudge {
     const values = checkedValues(list.columns, row);
     if (hasError(written)) return this.invalid(row, this.cell(row), written);
     const where = this.where(values);
-    if (where.issues.length > 0) {
-      const problems = [...written, ...this.toProblems(where.issues, row)];
+    if (where.issues.length + where.errors.length > 0) {
+      const problems = [...written, ...this.toProblems(where.issues, row), ...where.errors];
       if (hasError(problems)) return this.invalid(row, this.cell(row), problems);
       written = problems;
     }
@@ -128,9 +136,9 @@ export class RowJudge {
     return { row, entry: { kind: "mail", row, to: mailbox, identity, key }, problems: all, files: nothing };
   }
 
-  private where(values: RowValues): { readonly keeps: boolean; readonly issues: readonly RowIssue[] } {
+  private where(values: RowValues): WhereOutcome {
     const { where } = this.context.templates;
-    if (where === undefined) return { keeps: true, issues: nothing };
+    if (where === undefined) return { keeps: true, issues: nothing, errors: nothing };
     const [only = 0] = this.whereColumns;
     const cells = values.row.values;
     const memo =
@@ -139,9 +147,11 @@ export class RowJudge {
         : this.whereColumns.map((column) => cells[column] ?? "").join("\0");
     const known = this.whereMemo.get(memo);
     if (known !== undefined) return known;
-    // No date: a list must not change because midnight passes while it is sent.
     const cellsOnly = dateless(values);
-    const outcome = { issues: where.check(cellsOnly), keeps: where.test(cellsOnly).value };
+    const { value: keeps, problems } = where.test(cellsOnly);
+    const issues = problems.length === 0 ? nothing : where.check(cellsOnly);
+    const isExplained = issues.some(({ severity }) => severity === "error");
+    const outcome = { keeps, issues, errors: isExplained ? nothing : problems.filter(isError) };
     if (this.whereMemo.size >= memoLimit) this.whereMemo.clear();
     this.whereMemo.set(memo, outcome);
     return outcome;
@@ -152,20 +162,29 @@ export class RowJudge {
   ): { readonly ok: true; readonly mailbox: Mailbox } | { readonly ok: false; readonly problems: readonly Problem[] } {
     const { row } = values;
     const { addressColumn, templates } = this.context;
+    const { to } = templates;
     let text = row.values[addressColumn] ?? "";
-    if (templates.to !== undefined) {
-      const { to } = templates;
-      const cellsOnly = dateless(values);
-      // The cell that should hold the address is named as such, not as one more cell that is empty.
-      if (!to.uses.has(addressColumn) || text.trim() !== "") {
-        const problems = this.toProblems(to.check(cellsOnly), row);
-        if (hasError(problems)) return { ok: false, problems };
-        text = to.render(cellsOnly).value;
-      }
+    // An empty cell that should hold the address is named as such, not as one more cell that is empty.
+    if (to !== undefined && (text.trim() !== "" || !to.uses.has(addressColumn))) {
+      const rendered = this.render(to, dateless(values));
+      if (rendered.errors.length > 0) return { ok: false, problems: rendered.errors };
+      text = rendered.text;
     }
     const parsed = parseMailbox(text);
     if (parsed.ok) return parsed;
     return { ok: false, problems: [addressProblem(text, parsed, this.place(row, addressColumn), { rowOnly: true })] };
+  }
+
+  /** A text for a row, and its errors, at the cells where cells are to blame. */
+  private render(
+    template: LineTemplate,
+    values: RowValues,
+    encode?: "url",
+  ): { readonly text: string; readonly errors: readonly Problem[] } {
+    const { value: text, problems } = template.render(values, encode);
+    if (!hasError(problems)) return { text, errors: nothing };
+    const placed = this.toProblems(template.check(values, encode), values.row).filter(isError);
+    return { text, errors: placed.length > 0 ? placed : problems.filter(isError) };
   }
 
   private again(row: Row, address: string, identity: string, before: SeenRow, written: readonly Problem[]): Judgement {
@@ -205,18 +224,23 @@ export class RowJudge {
   private renderedProblems(values: RowValues, found: readonly Problem[]): readonly Problem[] {
     const problems: Problem[] = [];
     const { row } = values;
+    const render = (template: LineTemplate, given: RowValues, encode?: "url"): string | undefined => {
+      const { text, errors } = this.render(template, given, encode);
+      problems.push(...errors);
+      return errors.length === 0 ? text : undefined;
+    };
     for (const template of this.copies) {
-      const text = template.render(dateless(values)).value;
-      const parsed = parseMailbox(text);
+      const text = render(template, dateless(values));
+      const parsed = parseMailbox(text ?? "");
       // A copy is optional: an empty one is left out.
-      if (parsed.ok || parsed.reason === "empty") continue;
+      if (text === undefined || parsed.ok || parsed.reason === "empty") continue;
       problems.push(addressProblem(text, parsed, this.placeOf(template, row), this.about(template)));
     }
     const { subject, unsubscribe } = this;
-    if (subject?.render(values).value === "")
+    if (subject !== undefined && render(subject, values) === "")
       problems.push(problemAt("subject.empty", {}, this.placeOf(subject, row), this.about(subject)));
     if (unsubscribe !== undefined) {
-      const fault = unsubscribeFault(unsubscribe.render(values, "url").value, this.context.oneClick);
+      const fault = unsubscribeFault(render(unsubscribe, values, "url") ?? "", this.context.oneClick);
       const place = this.placeOf(unsubscribe, row);
       if (fault !== undefined) problems.push(problemAt(fault, {}, place, this.about(unsubscribe)));
     }
@@ -230,26 +254,32 @@ export class RowJudge {
     const { looks, root } = this.context;
     const files: { readonly file: string; readonly size: number }[] = [];
     const problems: Problem[] = [];
-    for (const { template, written, file } of this.rowFiles(row)) {
+    for (const { template, written, file } of this.rowFiles(row, problems)) {
       const look = await looks.at(file);
-      if (look.ok) files.push({ file, size: look.size });
-      else {
-        const place = template === undefined ? this.place(row, undefined) : this.placeOf(template, row);
-        const more = template === undefined ? { rowOnly: true } : this.about(template);
-        problems.push(attachmentProblem(look.error, written, root, place, more));
+      if (look.ok) {
+        files.push({ file, size: look.size });
+        continue;
       }
+      const place = template === undefined ? this.place(row, undefined) : this.placeOf(template, row);
+      const more = template === undefined ? { rowOnly: true } : this.about(template);
+      problems.push(attachmentProblem(look.error, written, root, place, more));
     }
     if (problems.length === 0) return { ...judgement, files };
     return this.invalid(row, entry.to.address, [...judgement.problems, ...problems], entry.identity);
   }
 
-  private *rowFiles(row: Row): Iterable<{ template: LineTemplate | undefined; written: string; file: string }> {
+  /** The files that a row names, as written and as absolute paths. What cannot be rendered is added to `problems`. */
+  private *rowFiles(
+    row: Row,
+    problems: Problem[],
+  ): Iterable<{ readonly template: LineTemplate | undefined; readonly written: string; readonly file: string }> {
     const { list, templates, folder, bodyFolder, rowImages } = this.context;
     const cellsOnly = { columns: list.columns, row };
     for (const template of templates.attachments) {
       if (template.uses.size === 0) continue;
-      const written = template.render(cellsOnly).value;
-      if (written !== "") yield { template, written, file: path.resolve(folder, written) };
+      const { text: written, errors } = this.render(template, cellsOnly);
+      problems.push(...errors);
+      if (errors.length === 0 && written !== "") yield { template, written, file: path.resolve(folder, written) };
     }
     if (!rowImages || templates.body === undefined) return;
     const known = new Set(templates.body.images);
@@ -259,8 +289,8 @@ export class RowJudge {
   }
 
   private invalid(row: Row, address: string, problems: readonly Problem[], identity = addressKey(address)): Judgement {
-    const errors = problems.filter(({ severity }) => severity === "error");
-    return { row, entry: { kind: "invalid", row, address, identity, problems: errors }, problems, files: nothing };
+    const entry: Entry = { kind: "invalid", row, address, identity, problems: problems.filter(isError) };
+    return { row, entry, problems, files: nothing };
   }
 
   /** The cell that should hold the address, as text for a report. */
@@ -305,6 +335,10 @@ export function addressProblem(
   return problemAt("address.invalid", { text, detail: parsed.detail }, place, more);
 }
 
+function isError({ severity }: Problem): boolean {
+  return severity === "error";
+}
+
 function hasError(problems: readonly Problem[]): boolean {
-  return problems.some(({ severity }) => severity === "error");
+  return problems.some(isError);
 }

@@ -13,14 +13,17 @@ const width = 6;
 
 /**
  * Remembers rows by 96 bits of their identity and 64 bits of their values, not by the texts: among ten million different
- * addresses the odds that two are taken for one are below 1 in 10^14, and then the values would differ, which is reported.
+ * addresses the odds that any two are taken for one are below 1 in 10^14.
  */
 export class SeenRows {
   private size = 0;
   /** `width` numbers a row, in the order of the rows. */
   private rows = new Int32Array(1024 * width);
-  /** Open addressing: the number of a row plus one, or 0; at most half full. */
-  private slots = new Int32Array(2048);
+  /**
+   * Open addressing, at most half full. A slot is the first number of an identity and the number of its row plus one, or 0: the
+   * rows themselves, far away in memory, are looked at for those that are probably equal only.
+   */
+  private slots = new Int32Array(2 * 2048);
   private readonly hash = new Int32Array(4);
 
   /**
@@ -31,15 +34,21 @@ export class SeenRows {
     const { hash } = this;
     hash.fill(0);
     mix(hash, identity);
-    const [first = 0, second = 0, third = 0] = hash;
+    // By index: taking a typed array apart runs its iterator, which costs as much as the hash.
+    const first = hash[0] ?? 0;
+    const second = hash[1] ?? 0;
+    const third = hash[2] ?? 0;
     hash.fill(0);
     for (const column of columns) mix(hash, values[column] ?? "");
-    const [fourth = 0, fifth = 0] = hash;
-    const mask = this.slots.length - 1;
-    let slot = first & mask;
-    for (; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
+    const fourth = hash[0] ?? 0;
+    const fifth = hash[1] ?? 0;
+    const { slots } = this;
+    const mask = slots.length - 2;
+    let slot = (first << 1) & mask;
+    for (; slots[slot + 1] !== 0; slot = (slot + 2) & mask) {
+      if (slots[slot] !== first) continue;
       const { rows } = this;
-      const at = ((this.slots[slot] ?? 0) - 1) * width;
+      const at = ((slots[slot + 1] ?? 0) - 1) * width;
       if (rows[at] !== first || rows[at + 1] !== second || rows[at + 2] !== third) continue;
       return { line: rows[at + 5] ?? 0, same: rows[at + 3] === fourth && rows[at + 4] === fifth };
     }
@@ -52,8 +61,9 @@ export class SeenRows {
     rows[at + 4] = fifth;
     rows[at + 5] = line;
     this.size++;
-    this.slots[slot] = this.size;
-    if (this.size * 2 === this.slots.length) this.grow();
+    slots[slot] = first;
+    slots[slot + 1] = this.size;
+    if (this.size * 4 === slots.length) this.grow();
     return undefined;
   }
 
@@ -62,11 +72,15 @@ export class SeenRows {
     rows.set(this.rows);
     this.rows = rows;
     const slots = new Int32Array(this.slots.length * 2);
-    const mask = slots.length - 1;
-    for (let row = 0; row < this.size; row++) {
-      let slot = (rows[row * width] ?? 0) & mask;
-      while (slots[slot] !== 0) slot = (slot + 1) & mask;
-      slots[slot] = row + 1;
+    const mask = slots.length - 2;
+    for (let old = 0; old < this.slots.length; old += 2) {
+      const first = this.slots[old] ?? 0;
+      const row = this.slots[old + 1] ?? 0;
+      if (row === 0) continue;
+      let slot = (first << 1) & mask;
+      while (slots[slot + 1] !== 0) slot = (slot + 2) & mask;
+      slots[slot] = first;
+      slots[slot + 1] = row;
     }
     this.slots = slots;
   }

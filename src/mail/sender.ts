@@ -3,13 +3,14 @@ import { hostname } from "node:os";
 import * as path from "node:path";
 import type { Failure, OutcomeClass } from "./classify";
 import { openDelivery, type Delivery } from "./delivery";
-import { diskFiles } from "./files";
+import { diskFiles, FileError } from "./files";
 import { Journal, JournalError, readHistory } from "./journal";
 import { Lanes } from "./lanes";
 import { acquireLock, type Busy, type Lock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
 import type { Ports } from "./ports";
 import { prepareCampaign, suppression } from "./preflight";
+import { plainText } from "./problems";
 
 /** A whole picture of a run at one moment. */
 export interface Progress extends Totals {
@@ -102,12 +103,14 @@ export async function runCampaign(
     runId: plan.runId,
     ending,
     durationMs: ports.clock.monotonic() - began,
-    ...(totals ?? { accepted: 0, failed: 0, unknown: 0, skipped: 0, pending: plan.counts.mail }),
+    ...(totals ?? totalsOf(plan, { fates: new Map(), finished: false, generation: 0 })),
   });
   try {
+    const before = await readHistory(plan.directory);
+    totals = totalsOf(plan, before);
     lock = await acquireLock(home, ports.clock, {
       takeOver: options.takeOver ?? false,
-      atLeast: await nextGeneration(plan),
+      atLeast: before.generation + 1,
     });
     if (lock.kind === "busy") return end(lockedEnding(lock));
     if (!(await isLastRun(plan))) throw new PlanError("A newer run of this campaign exists. Go on with that one.");
@@ -139,7 +142,7 @@ export async function runCampaign(
       credentials: await ports.credentials(),
       logger: ports.logger,
     });
-    const isSuppressed = await suppression(await diskFiles(plan.root), prepared.campaign);
+    const isSuppressed = await suppression(await diskFiles(plan.root), prepared.campaign, plan.csv);
     const lanes = new Lanes({
       plan,
       prepared,
@@ -158,6 +161,11 @@ export async function runCampaign(
     if (journal !== undefined) totals = totalsOf(plan, journal.history);
     if (error instanceof JournalError || error instanceof PlanError)
       return end({ kind: "broken", text: error.message });
+    if (error instanceof FileError)
+      return end({
+        kind: "broken",
+        text: `A file of the campaign cannot be used: ${plainText(error.message)}. Restore it, then resume.`,
+      });
     if (isDiskError(error))
       return end({
         kind: "broken",
@@ -165,9 +173,12 @@ export async function runCampaign(
       });
     throw error;
   } finally {
-    await delivery?.close();
-    await journal?.close();
-    if (lock?.kind === "held") await lock.release();
+    try {
+      await delivery?.close();
+    } finally {
+      await journal?.close();
+      if (lock?.kind === "held") await lock.release();
+    }
   }
 }
 
@@ -181,10 +192,6 @@ function settleDoubts(journal: Journal, ports: Ports): void {
         why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
         at: ports.clock.now(),
       });
-}
-
-async function nextGeneration(plan: Plan): Promise<number> {
-  return (await readHistory(plan.directory)).generation + 1;
 }
 
 function lockedEnding(busy: Busy): Ending {

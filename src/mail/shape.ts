@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { ChildNode, Comment, Document, Element } from "domhandler";
 import { ElementType, parseDocument } from "htmlparser2";
-import { completeDocument, inlineStyles, moveStyles, serialize } from "./htmlDocument";
+import { assertShallow, completeDocument, inlineStyles, moveStyles, serialize } from "./htmlDocument";
 import { markdownDocument } from "./mailDocument";
 import { mailText } from "./mailText";
 import { escapeHtml, landHtml, landPlain, wholeUrl } from "./slots";
@@ -60,15 +60,23 @@ export interface Filled {
   readonly refusals: readonly Refusal[];
 }
 
-/** Makes a shape of a body's literals, which stand around its outputs. Throws when the document is nested too deeply to be read. */
-export function makeShape(kind: "markdown" | "html", literals: readonly string[]): Shape {
+/**
+ * Makes a shape of a body's literals, which stand around its outputs. Outputs with equal `identities` give equal values. Throws
+ * `NestedTooDeeply`.
+ */
+export function makeShape(
+  kind: "markdown" | "html",
+  literals: readonly string[],
+  identities: readonly number[],
+): Shape {
   const source = literals.join(" ");
   const outputs = new Words(source, "o");
   let body = literals[0] ?? "";
   for (let slot = 1; slot < literals.length; slot++) body += outputs.word(slot - 1) + (literals[slot] ?? "");
   const whole = kind === "markdown" ? markdownDocument(body) : body;
+  assertShallow(whole);
   const document = parseDocument(/<style[\s>]/i.test(whole) ? inlineStyles(whole) : whole, { decodeEntities: false });
-  return new ShapeMaker(kind, outputs, new Words(source, "p"), literals.length - 1).make(document);
+  return new ShapeMaker(kind, outputs, new Words(source, "p"), identities).make(document);
 }
 
 /** Puts values into a shape; `values` has one entry a slot. A value that is refused is left out. */
@@ -98,7 +106,7 @@ export function fillShape(shape: Shape, values: readonly string[]): Filled {
 }
 
 /** The content id of a local image: the same for the same path in every message. */
-export function contentId(path: string): string {
+function contentId(path: string): string {
   return `${createHash("sha256").update(path).digest("hex").slice(0, 24)}@bulk-mail`;
 }
 
@@ -190,9 +198,9 @@ class ShapeMaker {
     private readonly kind: "markdown" | "html",
     private readonly outputs: Words,
     private readonly placeWords: Words,
-    slots: number,
+    private readonly identities: readonly number[],
   ) {
-    this.landings = Array.from({ length: slots }, () => new Set());
+    this.landings = identities.map(() => new Set());
   }
 
   make(document: Document): Shape {
@@ -219,7 +227,7 @@ class ShapeMaker {
 
   private nameOf(digits: string): string {
     const place = this.places[Number.parseInt(digits, 36)];
-    return place?.kind === "value" ? `\u0000${String(place.slot)}\u0000` : "\u0000";
+    return place?.kind === "value" ? `\u0000${String(this.identities[place.slot])}\u0000` : "\u0000";
   }
 
   private cut(text: string): Cut {
@@ -269,6 +277,7 @@ class ShapeMaker {
     const [, start, inside, end] = /^(\[if [^\]]*\]>)([\s\S]*)(<!\[endif\])$/i.exec(node.data) ?? [];
     if (start !== undefined && inside !== undefined && end !== undefined) {
       if (!this.outputs.in(inside)) return;
+      assertShallow(inside);
       const fragment = parseDocument(inside, { decodeEntities: false });
       this.nodes(fragment.children, "");
       node.data = start + serialize(fragment) + end;

@@ -10,9 +10,11 @@ import type { Checked, Problem } from "./problems";
 import { add, isEmptyCell, Program, RowInspector, rowProblem } from "./program";
 import type { Outcome, RowIssue } from "./program";
 import type { Column, Row } from "./recipients";
+import { NestedTooDeeply } from "./htmlDocument";
 import { fillShape, makeShape } from "./shape";
 import type { Shape } from "./shape";
 import { cleanLine, encodeUrlPart, landPlain, wholeUrl } from "./slots";
+import type { Landing } from "./slots";
 import { findConditionUsage, findUsage } from "./usage";
 
 export { rowProblem } from "./program";
@@ -63,6 +65,8 @@ export interface BodyTemplate {
   readonly uses: ReadonlySet<number>;
   /** Local images whose path is the same for every row, as the body names them. */
   readonly images: readonly string[];
+  /** True when rows have images of their own: local ones, if they are, are known after rendering only. */
+  readonly hasRowImages: boolean;
   /** What is wrong with this row for this body; cheap. */
   check(values: RowValues): readonly RowIssue[];
   /** Both parts for a row. Problems are about this row, at the template's place. */
@@ -156,7 +160,8 @@ export function compileBody(
     const wrong = compiled.problems();
     return { value: wrong.length > 0 ? undefined : compiled, problems: [...problems, ...wrong] };
   } catch (error) {
-    return { value: undefined, problems: [tooDeep(error, field)] };
+    if (!(error instanceof NestedTooDeeply)) throw error;
+    return { value: undefined, problems: [problemAt("render.failed", { detail: error.message }, field)] };
   }
 }
 
@@ -168,22 +173,12 @@ interface Parsed {
 
 function parse(field: Field, columns: readonly Column[]): Checked<Parsed | undefined> {
   const names = new ColumnNames(columns);
-  try {
-    const { value: templates, problems } = parseTemplate(field, names);
-    if (templates === undefined) return { value: undefined, problems };
-    const [usage, found] = findUsage(templates, field, names);
-    if (found.length > 0) return { value: undefined, problems: found };
-    const inspector = new RowInspector(usage, field, names);
-    return { value: { templates, inspector, program: new Program(templates, inspector) }, problems: [] };
-  } catch (error) {
-    return { value: undefined, problems: [tooDeep(error, field)] };
-  }
-}
-
-/** What walks a tree by recursion ends its stack on thousands of levels. Anything else is our fault and goes on. */
-function tooDeep(error: unknown, field: Field): Problem {
-  if (!(error instanceof RangeError)) throw error;
-  return problemAt("render.failed", { detail: "it is nested too deeply" }, field);
+  const { value: templates, problems } = parseTemplate(field, names);
+  if (templates === undefined) return { value: undefined, problems };
+  const [usage, found] = findUsage(templates, field, names);
+  if (found.length > 0) return { value: undefined, problems: found };
+  const inspector = new RowInspector(usage, field, names);
+  return { value: { templates, inspector, program: new Program(templates, inspector) }, problems: [] };
 }
 
 function toProblems(issues: readonly RowIssue[], { row }: RowValues): readonly Problem[] {
@@ -193,11 +188,12 @@ function toProblems(issues: readonly RowIssue[], { row }: RowValues): readonly P
 class CompiledBody implements BodyTemplate {
   readonly uses: ReadonlySet<number>;
   readonly images: readonly string[];
+  readonly hasRowImages: boolean;
   /** All that the template can put out, every branch after the other: for what can be known before any row. */
   private readonly sample: Shape;
   private readonly sampleOutputs: readonly number[];
-  /** Outputs that must give a URL or a style: those of one cell, and the others. */
-  private readonly delicate: readonly { readonly output: number; readonly plain: number | undefined }[];
+  /** Outputs that must give a URL or a style. `source` is the cell that they show, when it is one. */
+  private readonly delicate: readonly { readonly source: number | undefined; readonly landings: readonly Landing[] }[];
   private readonly shapes = new Map<string, Shape>();
   private readonly program: Program;
   private readonly inspector: RowInspector;
@@ -213,13 +209,14 @@ class CompiledBody implements BodyTemplate {
     const all: { literals: string[]; outputs: number[] } = { literals: [""], outputs: [] };
     flatten(templates, all);
     this.sampleOutputs = all.outputs;
-    this.sample = makeShape(kind, all.literals);
+    this.sample = makeShape(kind, all.literals, this.identities(all.outputs));
     this.images = this.sample.images.map((image) => image.path);
+    const landings = all.outputs.map((_, slot) => [...(this.sample.landings[slot] ?? [])]);
+    this.hasRowImages = landings.some((of) => of.includes("image"));
     this.delicate = all.outputs.flatMap((output, slot) => {
-      const landings = this.sample.landings[slot];
-      const isDelicate =
-        landings?.has("urlStart") === true || landings?.has("css") === true || landings?.has("image") === true;
-      return isDelicate ? [{ output, plain: inspector.usage.outputs.get(output)?.plain }] : [];
+      const critical = (landings[slot] ?? []).filter((landing) => landing === "urlStart" || landing === "css");
+      const source = inspector.usage.outputs.get(output)?.source;
+      return critical.length > 0 ? [{ source, landings: critical }] : [];
     });
   }
 
@@ -235,41 +232,38 @@ class CompiledBody implements BodyTemplate {
   }
 
   check(values: RowValues): readonly RowIssue[] {
-    if (!this.isSuspicious(values)) return this.program.check(values);
-    const outcome = this.program.evaluate(values);
-    const issues = [...outcome.issues];
-    outcome.outputs.forEach((output, index) => {
-      const slot = this.sampleOutputs.indexOf(output);
-      const value = outcome.values[index] ?? "";
-      if (isEmptyCell(value)) return;
-      for (const landing of this.sample.landings[slot] ?? []) {
-        if (landing === "image") continue;
-        const landed = landPlain(value, landing);
-        if (!landed.ok) add(issues, this.inspector.atOutput(landed.code, output, value));
-      }
-    });
-    return issues;
+    return this.hasRowImages || this.isSuspicious(values) ? this.fill(values).issues : this.program.check(values);
   }
 
   render(values: RowValues): Checked<RenderedBody> {
+    const { body, issues, problems } = this.fill(values);
+    return { value: body, problems: [...toProblems(issues, values), ...problems] };
+  }
+
+  private fill(values: RowValues): {
+    readonly body: RenderedBody;
+    readonly issues: readonly RowIssue[];
+    readonly problems: readonly Problem[];
+  } {
     const outcome = this.program.evaluate(values);
     const issues = [...outcome.issues];
     const { shape, problems } = this.shapeOf(outcome, issues);
+    if (shape === undefined) return { body: { html: "", text: "", images: [] }, issues, problems };
     const { html, text, images, refusals } = fillShape(shape, outcome.values);
-    for (const refusal of refusals)
-      add(issues, this.inspector.atOutput(refusal.code, outcome.outputs[refusal.slot] ?? 0, refusal.text));
-    return { value: { html, text, images }, problems: [...toProblems(issues, values), ...problems] };
+    for (const { code, slot, text: value } of refusals) {
+      // An empty cell is an issue of its own.
+      if (isEmptyCell(value) && issues.length > 0) continue;
+      add(issues, this.inspector.atOutput(code, outcome.outputs[slot] ?? 0, value));
+    }
+    return { body: { html, text, images }, issues, problems };
   }
 
   /** Whether a cell that lands as a URL or in a style looks wrong there, or nobody can tell without trying. */
   private isSuspicious({ row }: RowValues): boolean {
-    for (const { output, plain } of this.delicate) {
-      const cell = plain === undefined ? undefined : (row.values[plain] ?? "");
-      if (cell === undefined) return true;
-      const slot = this.sampleOutputs.indexOf(output);
-      if (isEmptyCell(cell)) continue;
-      for (const landing of this.sample.landings[slot] ?? [])
-        if (landing !== "image" && !landPlain(cell, landing).ok) return true;
+    for (const { source, landings } of this.delicate) {
+      const cell = source === undefined ? undefined : row.values[source];
+      if (cell === undefined || isEmptyCell(cell)) return true;
+      for (const landing of landings) if (!landPlain(cell, landing).ok) return true;
     }
     return false;
   }
@@ -277,16 +271,16 @@ class CompiledBody implements BodyTemplate {
   private shapeOf(
     { literals, outputs }: Outcome,
     issues: RowIssue[],
-  ): { readonly shape: Shape; readonly problems: readonly Problem[] } {
+  ): { readonly shape: Shape | undefined; readonly problems: readonly Problem[] } {
     if (this.program.isConstant) return { shape: this.sample, problems: [] };
     const key = literals.join("\u0000");
     let shape = this.shapes.get(key);
     if (shape === undefined) {
       try {
-        shape = makeShape(this.kind, literals);
+        shape = makeShape(this.kind, literals, this.identities(outputs));
       } catch (error) {
         issues.push(this.inspector.failure(error));
-        return { shape: this.sample, problems: [] };
+        return { shape: undefined, problems: [] };
       }
     } else this.shapes.delete(key);
     // The last used comes last, so the first is the one to forget.
@@ -296,6 +290,11 @@ class CompiledBody implements BodyTemplate {
       problem.code === "html.script" ? [] : [this.misplaced(outputs[problem.slot] ?? 0)],
     );
     return { shape, problems };
+  }
+
+  /** Outputs of one column give the same; any other is only like itself. */
+  private identities(outputs: readonly number[]): readonly number[] {
+    return outputs.map((output) => this.inspector.usage.outputs.get(output)?.plain ?? -1 - output);
   }
 
   private misplaced(output: number): Problem {

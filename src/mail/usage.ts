@@ -31,6 +31,8 @@ export interface OutputUse extends Stretch {
   readonly guarded: ReadonlySet<number>;
   /** Set when the output is this column and nothing else. */
   readonly plain: number | undefined;
+  /** Set when the output is this column whenever that is not empty. */
+  readonly source: number | undefined;
   readonly always: boolean;
 }
 
@@ -161,12 +163,14 @@ class UsageFinder implements Usage {
     for (const name of locals)
       for (const column of this.locals.get(name)?.columns ?? [])
         if (!around.guardedColumns.has(column)) this.filled.push({ column, begin, end, always: false });
-    const only = parts.initial[0];
-    // The hook itself is the one filter.
-    const isPlain = output.value.filters.length === 1 && output.value.initial.postfix.length === 1;
-    const plain = isPlain && only?.kind === "column" && only.whole ? only.column : undefined;
+    const only = output.value.initial.postfix.length === 1 ? parts.initial[0] : undefined;
+    const column = only?.kind === "column" && only.whole ? only.column : undefined;
+    // The last filter is the hook.
+    const filters = output.value.filters.slice(0, -1);
+    const plain = filters.length === 0 ? column : undefined;
+    const source = filters.every(({ name }) => name === "default") ? column : undefined;
     const guarded = around.guardedColumns;
-    this.outputs.set(begin, { begin, end, columns, fallbacks, locals, guarded, plain, always: around.always });
+    this.outputs.set(begin, { begin, end, columns, fallbacks, locals, guarded, plain, source, always: around.always });
   }
 
   private assign(tag: AssignTag, around: Surroundings): void {

@@ -42,6 +42,10 @@ export class Panel<Remote extends Methods<Remote>, Local extends Methods<Local>>
   ) {
     const { webview } = panel;
     webview.options = webviewOptions(extensionUri);
+    panel.iconPath = {
+      light: vscode.Uri.joinPath(extensionUri, "media", "mail-light.svg"),
+      dark: vscode.Uri.joinPath(extensionUri, "media", "mail-dark.svg"),
+    };
     // The listener stands before the page is loaded: its first call must not be lost.
     this.page = createRpc<Remote, Local>(
       {

@@ -19,6 +19,8 @@ import type { PreviewedMessage, PreviewHost, PreviewPage, PreviewState } from ".
 /** At most so many problems are listed: the Problems view has them all. */
 const mostProblems = 50;
 
+const tooSlow = "Making this message took over two seconds and was ended. Is the list very long?";
+
 /** What the panel needs. */
 export interface PreviewPorts {
   readonly extensionUri: vscode.Uri;
@@ -96,7 +98,7 @@ class Preview implements PageHost<PreviewHost> {
   private readonly owned = new DisposableStore();
   private readonly page: Panel<PreviewPage, PreviewHost>;
   private problems: readonly Problem[] = [];
-  private refreshing = 0;
+  private latest: Promise<void> | undefined;
   private disposed = false;
   state: PreviewState | undefined;
 
@@ -110,7 +112,7 @@ class Preview implements PageHost<PreviewHost> {
     load: () => {
       if (this.state !== undefined) this.show(this.state);
       // One that is under way tells the page itself.
-      else if (this.refreshing === 0) void this.refresh();
+      else if (this.latest === undefined) void this.refresh();
     },
     turnTo: (index) => void this.turnTo(this.campaign, index),
     openProblem: (index) => void this.openProblem(index),
@@ -151,25 +153,27 @@ class Preview implements PageHost<PreviewHost> {
     this.owned.dispose();
   }
 
+  /** Makes the message anew. Whoever is overtaken by a newer one waits for that one. */
   private async refresh(): Promise<void> {
+    let awaited: Promise<void> | undefined;
+    this.latest = this.make();
+    while (awaited !== this.latest) {
+      awaited = this.latest;
+      await awaited;
+    }
+  }
+
+  private async make(): Promise<void> {
     const { campaign } = this;
-    this.refreshing++;
     try {
       const live = await this.ports.work.preview(await this.ports.campaigns.request(campaign), this.index);
       if (campaign.fsPath !== this.campaign.fsPath || live.kind === "superseded") return;
       if (live.kind === "done") this.show(this.stateFor(live.value));
-      else
-        this.show({
-          ...this.blank(),
-          notice: "Making this message took over two seconds and was ended. Is the list very long?",
-        });
+      else this.show({ ...this.blank(), notice: tooSlow });
     } catch (error) {
-      this.ports.logger.warn(
-        `${campaign.fsPath} cannot be previewed: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      const reason = error instanceof Error ? error.message : String(error);
+      this.ports.logger.warn(`${campaign.fsPath} cannot be previewed: ${reason}`);
       this.show({ ...this.blank(), notice: "This campaign cannot be read. The log says why." });
-    } finally {
-      this.refreshing--;
     }
   }
 

@@ -60,7 +60,7 @@ export interface AccountCard {
   readonly problems: readonly FormProblem[];
   /** `stored`: for this very endpoint; `elsewhere`: for another one, `changes` says what differs. */
   readonly secret: { readonly kind: "stored" | "none" | "elsewhere"; readonly changes: readonly string[] };
-  /** Names of farther levels that define the same account, without effect. */
+  /** Labels of farther levels that define the same account, without effect. */
   readonly overrides: readonly string[];
 }
 
@@ -68,7 +68,7 @@ export interface AccountCard {
 export interface SettingsState {
   readonly accounts: readonly AccountCard[];
   readonly defaultId: string;
-  /** Where an account can be kept, nearest first, with the name that people know it by. */
+  /** Where an account can be kept, nearest first; the label stands before the word settings. */
   readonly levels: readonly { readonly level: AccountLevel; readonly label: string }[];
   readonly providers: readonly ProviderFacts[];
   readonly trusted: boolean;

@@ -149,7 +149,7 @@ class Host implements PageHost<SettingsHost> {
     remove: async (id, level) => {
       const agreed = await this.ports.dialogs.confirm(
         `Remove the account ${plainText(id, 64)}?`,
-        `It is taken out of ${levelName(level)}, and its stored password is forgotten. Campaigns that name it can no longer be sent.`,
+        `It is taken out of the ${levelName(level)} settings, and its stored password is forgotten. Campaigns that name it can no longer be sent.`,
         "Remove",
       );
       if (agreed) await this.ports.accounts.remove(undefined, id, level);
@@ -232,11 +232,11 @@ const settingsCommands = {
 function levelName(level: Level): string {
   switch (level) {
     case "user":
-      return "User settings";
+      return "User";
     case "workspace":
-      return "Workspace settings";
+      return "Workspace";
     case "workspaceFolder":
-      return "Folder settings";
+      return "Folder";
   }
 }
 

@@ -1,10 +1,10 @@
 /** The built command line in a process of its own, with a home of its own. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
+import { repositoryRoot } from "../host/repo";
 
 /** What a finished process left. */
 export interface Finished {
@@ -79,13 +79,6 @@ export class Sandbox {
     for (const child of this.children) child.kill("SIGKILL");
     await rm(this.folder, { recursive: true, force: true });
   }
-}
-
-/** The repository's folder: tests run from a bundle whose depth is not to be relied on. */
-export function repositoryRoot(): string {
-  let at = __dirname;
-  while (!existsSync(path.join(at, "package.json"))) at = path.dirname(at);
-  return at;
 }
 
 function cliFile(): string {

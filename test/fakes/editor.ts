@@ -10,6 +10,7 @@ import type { Choice, Dialogs } from "../../src/dialogs";
 import type { Disposable } from "../../src/dispose";
 import type { Action, Notifications } from "../../src/notify";
 import { createServices } from "../../src/wiring";
+import type { Outside } from "../../src/wiring";
 
 /** A question as it was asked. */
 export interface Asked {
@@ -207,9 +208,7 @@ function recordingToasts(toasts: Toast[]): Notifications {
   return { info: show("info"), warn: show("warn"), error: show("error") };
 }
 
-function recordingChannel(
-  lines: string[],
-): Pick<vscode.LogOutputChannel, "debug" | "info" | "warn" | "error" | "show"> {
+function recordingChannel(lines: string[]): Outside["channel"] {
   const write = (text: string | Error): void => void lines.push(String(text));
   return { debug: write, info: write, warn: write, error: write, show: () => undefined };
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { simpleParser, type ParsedMail } from "mailparser";
 import { SMTPServer } from "smtp-server";
-import { repositoryRoot } from "./cli";
+import { repositoryRoot } from "../host/repo";
 
 /** A mail that was taken. */
 export interface ReceivedMail {

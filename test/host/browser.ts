@@ -11,6 +11,9 @@ import { systemBrowsers } from "./systemBrowsers";
 const chromiumVersion = "153.0.0";
 const fontsVersion = "2.37.3";
 
+/** Its own handlers would keep the process alive after a SIGTERM; the browser ends with us without them. */
+const signals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false } as const;
+
 /** Nothing a test does may reach another machine, not even by the browser's own services. */
 const quietArgs = [
   "--disable-background-networking",
@@ -31,7 +34,7 @@ export async function launchBrowser(): Promise<Browser> {
   const failures: string[] = [];
   for (const executablePath of systemBrowsers()) {
     try {
-      return await chromium.launch({ executablePath, args: [...quietArgs, ...sandboxArgs()] });
+      return await chromium.launch({ executablePath, args: [...quietArgs, ...sandboxArgs()], ...signals });
     } catch (error) {
       failures.push(`${executablePath}: ${firstLine(error)}`);
     }
@@ -47,6 +50,7 @@ export async function launchBrowser(): Promise<Browser> {
 function launchPackaged(folder: string): Promise<Browser> {
   const executablePath = join(folder, "chromium");
   return chromium.launch({
+    ...signals,
     executablePath,
     args: [
       ...quietArgs,

@@ -75,7 +75,7 @@ async function runOnServer(host: ServerHost, dataDir: string, options: Integrati
       await page.exposeFunction("codeAutomationLog", (_kind: string, words: readonly unknown[]) => {
         print(words);
       });
-      await page.goto(testAddress(server.url, options));
+      await page.goto(testAddress(server.url, options), { timeout: 0, waitUntil: "commit" });
       return await within(options.limitMs ?? defaultLimitMs, ended);
     } finally {
       await browser.close();

@@ -65,7 +65,7 @@ export async function quickInput(page: Page, text: string): Promise<void> {
 }
 
 /** What the open input box says below its field: the prompt, or why it refuses the text. */
-export async function quickInputMessage(page: Page): Promise<string> {
+async function quickInputMessage(page: Page): Promise<string> {
   return (await page.locator(`${widget} .quick-input-message`).innerText()).trim();
 }
 

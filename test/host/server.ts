@@ -1,3 +1,4 @@
+import type { ChildProcess } from "node:child_process";
 import { createWriteStream, existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -22,10 +23,8 @@ export interface ServerOptions {
   /** Added to those that the data folder has; a new one begins with quiet defaults. */
   readonly settings?: Settings;
   readonly extraEnv?: NodeJS.ProcessEnv;
-  /** The port to listen on if it is free; default: any. */
+  /** The port to listen on, if it is free; default: any. */
   readonly port?: number;
-  /** A server for a person stays until it is told to stop, also when no page is open. Default: false. */
-  readonly stays?: boolean;
 }
 
 export interface RunningServer {
@@ -109,40 +108,17 @@ export async function startServer(host: ServerHost, options: ServerOptions): Pro
       "off",
       ...(options.smokeTestDriver ? ["--enable-smoke-test-driver"] : []),
       ...(options.trust ? [] : ["--disable-workspace-trust"]),
-      ...(options.stays === true ? [] : ["--enable-remote-auto-shutdown", "--reconnection-grace-time", graceSeconds]),
+      "--enable-remote-auto-shutdown",
+      "--reconnection-grace-time",
+      graceSeconds,
     ],
-    { env: serverEnvironment(options.extraEnv), stdio: ["ignore", "pipe", "pipe"] },
+    { env: serverEnvironment(options.dataDir, options.extraEnv), stdio: ["ignore", "pipe", "pipe"] },
   );
   const logFile = join(options.dataDir, "server.log");
   const log = createWriteStream(logFile, { flags: "a" });
   child.stdout?.pipe(log, { end: false });
   child.stderr?.pipe(log, { end: false });
-  const port = await new Promise<number>((resolve, reject) => {
-    const fail = (reason: string): void => {
-      void stopChild(child).then(async () => {
-        const said = await readFile(logFile, "utf8").catch(() => "");
-        reject(new Error(`The VS Code server ${reason}. The end of ${logFile}:\n${said.slice(-2000)}`));
-      });
-    };
-    const limit = setTimeout(() => {
-      fail(`did not listen within ${String(startMs / 1000)} s`);
-    }, startMs);
-    child.once("error", (error) => {
-      fail(`cannot be started: ${error.message}`);
-    });
-    const early = (code: number | null): void => {
-      fail(`ended with code ${String(code)} before it listened`);
-    };
-    child.once("exit", early);
-    if (child.stdout === null) return;
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      const found = /^Extension host agent listening on (\d+)/.exec(line)?.[1];
-      if (found === undefined) return;
-      clearTimeout(limit);
-      child.off("exit", early);
-      resolve(Number(found));
-    });
-  });
+  const port = Number(await untilListening(child, logFile, /^Extension host agent listening on (\d+)/));
   return {
     url: `http://localhost:${String(port)}/`,
     port,
@@ -154,12 +130,39 @@ export async function startServer(host: ServerHost, options: ServerOptions): Pro
 }
 
 /**
+ * What the first group of `pattern` finds in the line by which a server says that it listens.
+ * @throws with the end of its log when it ends before, or says nothing for a minute; it is ended then.
+ */
+export function untilListening(child: ChildProcess, logFile: string, pattern: RegExp): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string): void => {
+      void stopChild(child).then(async () => {
+        const said = await readFile(logFile, "utf8").catch(() => "");
+        reject(new Error(`The VS Code server ${reason}. The end of ${logFile}:\n${said.slice(-2000)}`));
+      });
+    };
+    const limit = setTimeout(() => fail(`did not listen within ${startMs / 1000} s`), startMs);
+    const early = (code: number | null): void => fail(`ended with code ${String(code)} before it listened`);
+    child.once("error", (error) => fail(`cannot be started: ${error.message}`));
+    child.once("exit", early);
+    if (child.stdout === null) return;
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const found = pattern.exec(line)?.[1];
+      if (found === undefined) return;
+      clearTimeout(limit);
+      child.off("exit", early);
+      resolve(found);
+    });
+  });
+}
+
+/**
  * Installs a packaged extension for the servers of this data folder; do it before one starts.
  * @throws with VS Code's words when it refuses.
  */
 export async function installExtension(host: ServerHost, dataDir: string, vsix: string): Promise<void> {
   const child = startChild(host.node, [...baseArgs(host, dataDir), "--install-extension", vsix, "--force"], {
-    env: serverEnvironment(),
+    env: serverEnvironment(dataDir),
     stdio: ["ignore", "pipe", "pipe"],
   });
   let said = "";
@@ -189,15 +192,17 @@ function baseArgs(host: ServerHost, dataDir: string): readonly string[] {
   ];
 }
 
-/** Variables of an outer VS Code or of a debugger would change how this one behaves. */
-function serverEnvironment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+/** The environment of a server: variables of an outer VS Code or of a debugger would change how this one behaves. */
+export function serverEnvironment(dataDir: string, extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS$|npm_)/.test(name));
+  // Its sockets, which a killed server leaves behind, go where the data goes; but a socket's path may not be long.
+  const sockets = process.platform === "linux" && dataDir.length < 50 ? { XDG_RUNTIME_DIR: dataDir } : {};
   // Without a gallery nobody looks for updates.
-  return { ...Object.fromEntries(kept), EXTENSIONS_GALLERY: '{"serviceUrl":""}', ...extra };
+  return { ...Object.fromEntries(kept), ...sockets, EXTENSIONS_GALLERY: '{"serviceUrl":""}', ...extra };
 }
 
-/** 0 lets the system choose. */
-function freePort(wanted = 0): Promise<number> {
+/** The wanted port if it is free, else 0, by which the system chooses. */
+export function freePort(wanted = 0): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once("error", () => resolve(0));

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { createWriteStream, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { startChild } from "./children";
+import { startChild, stopChild } from "./children";
 import { installServer } from "./install";
 import { cacheFolder, repositoryRoot } from "./repo";
-import { installExtension, startServer } from "./server";
+import { freePort, installExtension, serverEnvironment, untilListening, userDataFolder, writeSettings } from "./server";
 
 /** Kept from start to start if it is free: a browser remembers secrets and layout by address. */
 const usualPort = 4180;
@@ -26,19 +26,36 @@ async function start(): Promise<void> {
   await npmRun(root, "package");
   const dataDir = join(cacheFolder(), "start-data");
   await installExtension(host, dataDir, join(root, "bulk-mail.vsix"));
-  const server = await startServer(host, {
-    dataDir,
-    smokeTestDriver: false,
-    trust: false,
-    stays: true,
-    port: usualPort,
-  });
+  await writeSettings(dataDir, {});
+  const server = startChild(
+    host.node,
+    [
+      // The product's own front door: unlike the bare server it helps a browser to keep secrets.
+      join(host.root, "../../out/node/entry.js"),
+      ...["--bind-addr", `127.0.0.1:${await freePort(usualPort)}`, "--auth", "none", "--disable-workspace-trust"],
+      ...[
+        "--disable-telemetry",
+        "--disable-update-check",
+        "--ignore-last-opened",
+        "--config",
+        join(dataDir, "config.yaml"),
+      ],
+      ...["--user-data-dir", userDataFolder(dataDir), "--extensions-dir", join(dataDir, "extensions")],
+    ],
+    { env: serverEnvironment(dataDir), stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const logFile = join(dataDir, "server.log");
+  const log = createWriteStream(logFile);
+  server.stdout?.pipe(log);
+  server.stderr?.pipe(log);
+  const address = await untilListening(server, logFile, /HTTP server listening on (http:\S+)/);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void server.close().then(() => process.exit(0)));
+    process.once(signal, () => void stopChild(server).then(() => process.exit(0)));
   }
-  const address = `http://127.0.0.1:${server.port}/?folder=${encodeURIComponent(examples)}`;
+  const page = new URL(address);
+  page.searchParams.set("folder", examples);
   console.log(
-    `\nBulk Mail in VS Code:\n\n  ${address}\n\nCtrl+C ends it. Its settings stay in .vscode-test/start-data.`,
+    `\nBulk Mail in VS Code:\n\n  ${page.href}\n\nCtrl+C ends it. Its settings stay in .vscode-test/start-data.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 /** How long a page object waits for what it was asked for, in milliseconds. */
-export const patienceMs = 30_000;
+export const patienceMs = 45_000;
 
 const pollMs = 50;
 

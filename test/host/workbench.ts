@@ -17,6 +17,7 @@ import {
   type RunningServer,
   type Settings,
 } from "./server";
+import { browserPast, openContext, saveBrowser } from "./browserData";
 import { eventually, matches } from "./wait";
 import { collectWebviewErrors, webview } from "./webviews";
 
@@ -33,7 +34,7 @@ export interface WorkbenchOptions {
   readonly trust?: boolean;
   /** As in the setting `workbench.colorTheme`. */
   readonly theme?: string;
-  /** Data of an earlier workbench that was closed with `keepData`: settings, state and secrets' server half live on. */
+  /** The data of an earlier workbench that was closed with `keepData`: settings, state and secrets live on. */
   readonly dataDir?: string;
   readonly extraEnv?: NodeJS.ProcessEnv;
 }
@@ -52,26 +53,26 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
   let browser: Browser | undefined;
   try {
     await installExtension(host, dataDir, resolve(options.vsix));
+    const past = await browserPast(dataDir);
     [server, browser] = await Promise.all([
       startServer(host, {
         dataDir,
         smokeTestDriver: false,
         trust: options.trust ?? false,
         settings: { ...options.userSettings, ...theme },
+        ...(past && { port: past.port }),
         ...(options.extraEnv && { extraEnv: options.extraEnv }),
       }),
       launchBrowser(),
     ]);
-    const context = await browser.newContext({
-      viewport: { width: 1440, height: 900 },
-      reducedMotion: "reduce",
-      locale: "en-US",
-    });
-    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    const context = await openContext(browser, past);
     await context.addInitScript({ content: messages.recordNotifications });
     const page = await context.newPage();
     const workbench = new Workbench(page, server, browser, dataDir);
-    await page.goto(`${server.url}?folder=${encodeURIComponent(resolve(options.workspace))}`);
+    await page.goto(`${server.url}?folder=${encodeURIComponent(resolve(options.workspace))}`, {
+      timeout: startMs,
+      waitUntil: "commit",
+    });
     await workbench.ready();
     return workbench;
   } catch (error) {
@@ -81,7 +82,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
   }
 }
 
-/** A VS Code in a browser, and what a person can do with it. Each method waits for what it needs, at most half a minute. */
+/** A VS Code in a browser, and what a person can do with it. Each method waits for what it needs, at most three quarters of a minute. */
 export class Workbench {
   /** Errors and policy violations inside our webviews since the start. */
   readonly consoleErrors: readonly string[];
@@ -110,7 +111,7 @@ export class Workbench {
 
   /** Reloads the window, which ends the extension host and starts another. */
   async reload(): Promise<void> {
-    await this.page.reload();
+    await this.page.reload({ timeout: startMs, waitUntil: "commit" });
     await this.ready();
   }
 
@@ -274,6 +275,7 @@ export class Workbench {
 
   /** Ends the page, the browser and the server; with `keepData` another workbench can go on from `dataDir`. */
   async close({ keepData = false }: { readonly keepData?: boolean } = {}): Promise<void> {
+    if (keepData) await saveBrowser(this.page, this.dataDir);
     await this.browser.close();
     await this.server.close();
     if (!keepData) await rm(this.dataDir, { recursive: true, force: true, maxRetries: 5 });

@@ -82,7 +82,7 @@ describe("Send Campaign", () => {
       "Attachments: none",
       "First: person0@example.com, person1@example.com, person2@example.com",
     ]) {
-      assert.ok(question?.detail.includes(fact), `${fact} is not in ${question?.detail ?? ""}`);
+      assert.ok(question.detail.includes(fact), `${fact} is not in ${question.detail}`);
     }
     assert.deepEqual([...server.perRecipient.values()], [1, 1, 1]);
     assert.deepEqual(new Set(server.signIns.map(({ password }) => password)), new Set([password]));

@@ -4,7 +4,8 @@ import * as path from "node:path";
 import { simpleParser } from "mailparser";
 import type { Report } from "../../src/mail/index";
 import { loopbackSettings, smallCampaign } from "../fakes/campaigns";
-import { repositoryRoot, Sandbox } from "../fakes/cli";
+import { Sandbox } from "../fakes/cli";
+import { repositoryRoot } from "../host/repo";
 import { ScriptedSmtp } from "../fakes/scriptedSmtp";
 
 const through = ["--settings", "settings.json", "--account", "local", "--yes"];

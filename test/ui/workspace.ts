@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { repositoryRoot } from "../fakes/cli";
+import { repositoryRoot } from "../host/repo";
 import { openWorkbench, type Workbench } from "../host/workbench";
 
 /** A workspace and the workbench that shows it. */

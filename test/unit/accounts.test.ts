@@ -370,6 +370,15 @@ describe("accounts", () => {
     assert.deepEqual(await state(), { kind: "elsewhere", changes: ["server: smtp.example.org, was smtp.example.com"] });
   });
 
+  it("one more account does not change the default", async () => {
+    await desk.save({ id: "near", level: "workspace" });
+    assert.deepEqual([desk.accounts.defaultId(undefined), desk.defaults], ["near", {}]);
+    await desk.save({ id: "own", level: "user" });
+    assert.equal(desk.accounts.defaultId(undefined), "near");
+    await desk.save({ id: "renamed", level: "workspace", previous: { id: "near", level: "workspace" } });
+    assert.equal(desk.accounts.defaultId(undefined), "renamed");
+  });
+
   it("the sandbox is the default until there is an account, and a setting decides over both", () => {
     assert.equal(desk.accounts.defaultId(undefined), "sandbox");
     desk.levels.workspace = { near: work };

@@ -14,7 +14,7 @@ function play(settled: string, pauseAfter = 5): readonly string[] {
   });
 }
 
-describe("breaker (R36)", () => {
+describe("breaker (R32)", () => {
   it("pauses at so many refusals in a row, and not before", () => {
     assert.deepEqual(play("arrrr"), []);
     assert.deepEqual(play("arrrrr"), ["6: 5 messages in a row were refused."]);

@@ -75,7 +75,6 @@ oneClick: true
 suppress: unsubscribed.csv
 body: newsletter.html
 ---
-ignored
 `,
     );
     assert.deepEqual(problems, []);
@@ -120,7 +119,7 @@ ignored
   it("tells the kind of body from the file's name", () => {
     assert.equal(parse(campaign(), "/a/x.mail.md").value.body.kind, "markdown");
     assert.equal(parse(campaign(), "/a/x.mail.html").value.body.kind, "html");
-    assert.equal(parse(campaign("body: other.md\n"), "/a/x.mail.html").value.body.kind, "markdown");
+    assert.equal(parse(campaign("body: other.md\n", ""), "/a/x.mail.html").value.body.kind, "markdown");
     assert.equal(parse(campaign("body: Other.HTML\n"), "/a/x.mail.md").value.body.kind, "html");
   });
 
@@ -245,6 +244,37 @@ ignored
       assert.equal(parse(fixed).value.replyTo?.text, '{{ reply | default: "x" }}');
     });
 
+    it("finds texts that need quotes, goes on reading, and offers them", () => {
+      for (const value of [
+        "Re: your invoice",
+        "[News] Spring",
+        "*Hello*",
+        "@home",
+        "%50 off",
+        '"Hi" there',
+        "a: b # c",
+        "{x} y",
+        "!hello",
+        "&more to come",
+        "`x`",
+      ]) {
+        const text = campaign(`account: ${value}\nwhere: plan == "pro"\n`);
+        const { value: read, problems } = parse(text);
+        assert.deepEqual(codes(problems), ["frontMatter.quotes"], value);
+        assert.equal(read.where?.text, 'plan == "pro"');
+        const fixed = parse(applyFix(text, problems[0]?.fixes?.[0]));
+        assert.deepEqual(fixed.problems, [], value);
+        assert.equal(fixed.value.account?.text, value.replace(" # c", ""));
+        assert.equal(read.account?.text, fixed.value.account.text);
+      }
+    });
+
+    it("warns of a body that nobody gets", () => {
+      const { problems } = parse(campaign("body: other.md\n", "Hello\n"));
+      assert.deepEqual([codes(problems), problems[0]?.severity], [["body.ignored"], "warning"]);
+      assert.deepEqual(parse(campaign("body: other.md\n", "\n")).problems, []);
+    });
+
     it("leaves braces in quotes and block texts alone", () => {
       assert.deepEqual(parse(campaign('to: "{{ a }}"\ncc: |\n  to: {{ b }}\nwhere: a {{ b }}\n')).problems, []);
     });
@@ -297,7 +327,7 @@ ignored
       const { problems } = parse(text);
       assert.deepEqual(codes(problems), ["frontMatter.comment"]);
       assert.equal(problems[0]?.severity, "warning");
-      assert.equal(parse(applyFix(text, problems[0]?.fixes?.[0])).value.account.text, "Work #{{ n }}");
+      assert.equal(parse(applyFix(text, problems[0].fixes?.[0])).value.account?.text, "Work #{{ n }}");
       assert.deepEqual(parse(campaign("account: work # a comment\n")).problems, []);
     });
 
@@ -353,8 +383,18 @@ ignored
       );
       assert.equal(polluted.value.to, undefined);
       assert.equal(({} as Record<string, unknown>).subject, undefined);
-      assert.deepEqual(codes(parse(campaign("to: !!js/function 'x'\n")).problems), ["frontMatter.yaml"]);
-      assert.deepEqual(codes(parse(campaign("to: &a x\nfrom: *a\n")).problems), ["frontMatter.yaml"]);
+      const tagged = parse(campaign("to: !!js/function 'x'\n"));
+      assert.deepEqual([codes(tagged.problems), tagged.value.to?.text], [["frontMatter.quotes"], "!!js/function 'x'"]);
+      const anchored = parse(campaign("to: &a x\nfrom: *a\n"));
+      assert.deepEqual(
+        [codes(anchored.problems), anchored.value.from?.text],
+        [["frontMatter.quotes", "frontMatter.quotes"], "*a"],
+      );
+      assert.deepEqual(codes(parse(campaign("cc: [&a x, *a]\n")).problems), ["frontMatter.quotes"]);
+      assert.deepEqual(codes(parse(campaign("attachments:\n  - &a x\n  - *a\n")).problems), [
+        "frontMatter.yaml",
+        "frontMatter.yaml",
+      ]);
       assert.ok(parse(`---\n${"[".repeat(50_000)}\n---\n`).problems.length > 0);
       const bomb = `a: &a [x,x,x,x]\n${Array.from("bcdefghij")
         .map((c, i) => `${c}: &${c} [${Array.from({ length: 9 }, () => `*${"abcdefghij"[i]}`).join()}]`)

@@ -27,7 +27,7 @@ const stages: readonly Stage[] = [
   "reply",
 ];
 
-describe("classify by stage and code (R31)", () => {
+describe("classify by stage and code (R32)", () => {
   describe("421 asks to slow down, wherever it comes", () =>
     table(stages.map((stage) => [stage, "421 4.3.2 shutting down", "throttled"])));
 
@@ -153,7 +153,7 @@ describe("classify by stage and code (R31)", () => {
   });
 });
 
-describe("classify by the provider's words (R31)", () => {
+describe("classify by the provider's words (R32, R37)", () => {
   describe("Gmail", () =>
     table([
       ["reply", "421 4.3.0 Temporary System Problem. Try again later (10). - gsmtp", "throttled"],
@@ -250,7 +250,7 @@ describe("classify by the provider's words (R31)", () => {
   });
 });
 
-describe("classify without a reply (R31, R38)", () => {
+describe("classify without a reply (R32, R38-R40)", () => {
   it("is unknown only when the whole body was read", () => {
     for (const stage of stages)
       assert.equal(classify({ stage }).class, stage === "reply" ? "unknown" : "offline", stage);

@@ -10,7 +10,7 @@ function anyArguments(value: string): object {
   return new Proxy({}, { get: () => value, has: () => true });
 }
 
-describe("problems: text that is safe to show (R41)", () => {
+describe("problems: text that is safe to show (R35)", () => {
   const cases: readonly [string, string, string][] = [
     ["colours", "a\u001b[31mred\u001b[0m b", "ared b"],
     ["a terminal title", "a\u001b]0;owned\u0007b", "ab"],

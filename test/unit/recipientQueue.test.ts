@@ -19,7 +19,7 @@ const row = { values: [], line: 1, endLine: 1 };
 
 function mail(name: string): Mailable {
   const address = `${name}@example.org`;
-  return { kind: "mail", row, to: { name: "", address } as Mailable["to"], identity: address, key: undefined };
+  return { kind: "mail", row, to: { name: "", address }, identity: address, key: undefined };
 }
 
 function fate(outcome: Fate["outcome"], next = 0): Fate {
@@ -91,7 +91,7 @@ describe("recipient queue", () => {
     assert.equal(await queueOf([]).take(), undefined);
   });
 
-  it("hands out only who can be mailed and is not settled (R34)", async () => {
+  it("hands out only who can be mailed and is not settled (R57)", async () => {
     const problems: Entry[] = [
       { kind: "invalid", row, address: "x", identity: "x", problems: [] },
       { kind: "skipped", row, address: "y", identity: "y", reason: "suppressed" },

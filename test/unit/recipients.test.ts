@@ -280,7 +280,7 @@ describe("recipients: R50 lists from CSV", () => {
 
     it("finds the open quote in a long file without reading all of it into one cell", async () => {
       const line = "person@example.com,Somebody\n";
-      const content = `email,name\n${line.repeat(3)}"ada@example.com,Ada\n${line.repeat(200_000)}`;
+      const content = `email,name\n${line.repeat(3)}"ada@example.com,Ada\n${line.repeat(60_000)}`;
       const rows = await rowsOf(await list(content));
       assert.equal(rows.length, 4);
       assert.deepEqual(places(rows[3]?.problems ?? []), ["list.unclosedQuote 5:1-5:2"]);
@@ -293,7 +293,7 @@ describe("recipients: R50 lists from CSV", () => {
     });
 
     it("refuses a line of megabytes", async () => {
-      const rows = await rowsOf(await list(`email,name\nada@example.com,${"x".repeat(2_000_000)}\n`));
+      const rows = await rowsOf(await list(`email,name\nada@example.com,${"x".repeat(1_200_000)}\n`));
       assert.deepEqual(
         rows.map(({ problems }) => places(problems)),
         [["list.hugeRow 2:1-2:2"]],
@@ -311,7 +311,7 @@ describe("recipients: R50 lists from CSV", () => {
     });
 
     it("stops with the signal's reason", async () => {
-      const recipients = await list(`email\n${"ada@example.com\n".repeat(100_000)}`);
+      const recipients = await list(`email\n${"ada@example.com\n".repeat(20_000)}`);
       const controller = new AbortController();
       const reason = new Error("enough");
       let seen = 0;
@@ -322,7 +322,7 @@ describe("recipients: R50 lists from CSV", () => {
         }
       };
       await assert.rejects(read, (error) => error === reason);
-      assert.ok(seen > 0 && seen < 100_000);
+      assert.ok(seen > 0 && seen < 20_000);
     });
   });
 

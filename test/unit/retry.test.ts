@@ -30,7 +30,7 @@ function bounds(kind: OutcomeClass, attempts: { recipient?: number; inARow?: num
   );
 }
 
-describe("retry (R33)", () => {
+describe("retry (R29, R30, R31)", () => {
   const final: readonly [OutcomeClass, Decision["kind"]][] = [
     ["recipient", "fail"],
     ["message", "fail"],
@@ -79,6 +79,11 @@ describe("retry (R33)", () => {
   it("fails a recipient whose message breaks every connection, while the others get through", () => {
     for (const stage of ["mail", "rcpt", "data", "body"] as const)
       assert.deepEqual(decide(failure("offline", stage), { recipient: 5, inARow: 1 }, pace, lowest), { kind: "fail" });
+  });
+
+  it("fails nobody in an outage, however often each was tried", () => {
+    for (const inARow of [2, 3, 4])
+      assert.equal(decide(failure("offline", "mail"), { recipient: 99, inARow }, pace, lowest).kind, "hold");
   });
 
   it("charges no recipient with a server that cannot be reached", () => {

@@ -273,6 +273,11 @@ describe("compileBody", () => {
       );
     });
 
+    it("takes text that looks like its own marks for text", () => {
+      const text = "zqo0x00000z ZQP0X00000Z zqo1x00000z {{ name }} zqo";
+      assert.equal(render(text, { name: "zqo0x00000z" }).text, text.replace("{{ name }}", "zqo0x00000z"));
+    });
+
     it("turns line breaks of a cell into <br>, and into blanks in attributes", () => {
       const { html, text } = render('{{ name }} <i title="{{ name }}">x</i>', { name: "a\r\nb" });
       assert.equal(inner(html), '<p>a<br>b <i title="a b">x</i></p>');
@@ -319,6 +324,21 @@ describe("compileBody", () => {
         assert.match(value.html, /<a href=""[^>]*>x/);
         assert.deepEqual(issues(template.check(rowOf({ link }))), [`url.scheme link “${link}”`]);
       }
+    });
+
+    it("judges links with a default by what they become", () => {
+      const template = bodyOf(
+        "[x]({{ link | default: 'https://example.com' }}) {% if plan %}[y]({{ nick | downcase }}){% endif %}",
+      );
+      assert.deepEqual(template.check(rowOf({})), []);
+      assert.deepEqual(
+        template.check(rowOf({ link: "https://example.org", plan: "x", nick: "HTTPS://EXAMPLE.COM" })),
+        [],
+      );
+      assert.deepEqual(issues(template.check(rowOf({ link: "x.org", nick: "y" }))), ["url.scheme link “x.org”"]);
+      assert.deepEqual(issues(template.check(rowOf({ plan: "x", nick: "y" }))), ["url.scheme nick “y”"]);
+      assert.deepEqual(issues(bodyOf("[x]({{ link }})").check(rowOf({}))), ["liquid.emptyCell link"]);
+      assert.deepEqual(issues(bodyOf("[x]({{ link | default: '' }})").check(rowOf({}))), ["url.scheme link"]);
     });
 
     it("keeps an address in a mailto: link readable and the rest encoded", () => {
@@ -377,7 +397,7 @@ describe("compileBody", () => {
           "html.placeholderPosition 6:26",
           "html.placeholderPosition 7:17",
           "html.placeholderPosition 8:11",
-          "html.placeholderPosition 9:44",
+          "html.placeholderPosition 9:43",
         ],
       );
       assert.deepEqual(brief(compileProblems("Hi\n\n<script>x</script>")), ["html.script 3:1"]);
@@ -392,7 +412,7 @@ describe("compileBody", () => {
       const template = bodyOf(
         '![logo](img/my%20logo.png) <img src="img/my logo.png"> ![r](https://example.com/x.png) <img src="//example.com/y.png"> <img src="data:image/png;base64,AA==">',
       );
-      assert.deepEqual(template.images, ["img/my logo.png"]);
+      assert.deepEqual([template.images, template.hasRowImages], [["img/my logo.png"], false]);
       const { html, images } = template.render(rowOf({})).value;
       assert.equal(images.length, 1);
       assert.equal(images[0]?.path, "img/my logo.png");
@@ -421,10 +441,7 @@ describe("compileBody", () => {
       assert.deepEqual([linked.problems, linked.value.images], [[], []]);
       assert.match(linked.value.html, /src="https:\/\/example.com\/a.png\?x=1&amp;y=2"/);
       for (const link of ["javascript:x", "data:x", "//example.com/a", "file:///etc/passwd"])
-        assert.deepEqual(
-          template.render(rowOf({ link })).problems.map((problem) => problem.code),
-          ["url.scheme"],
-        );
+        assert.deepEqual(issues(template.check(rowOf({ link }))), [`url.scheme link “${link}”`]);
     });
   });
 
@@ -438,7 +455,7 @@ describe("compileBody", () => {
         "liquid.unknown 3:7",
         "liquid.unknown 3:24",
         "liquid.unknown 3:61",
-        "liquid.unknown 3:82",
+        "liquid.unknown 3:79",
         "liquid.unknown 4:20",
       ]);
       assert.match(problems[0]?.message ?? "", /Did you mean “name”/);
@@ -514,7 +531,7 @@ describe("compileBody", () => {
         ["{% endif %}", "1:1", /\{% endif %\} does not belong here/],
         ["{% if name = 'x' %}{% endif %}", "1:12", /write ==/],
         ["{% if name && plan %}{% endif %}", "1:12", /write and/],
-        ["{{ }}", "1:3", /something is missing/],
+        ["{{ }}", "1:4", /something is missing/],
         ["{{ [name] }}", "1:4", /in quotes/],
       ];
       for (const [text, place, message] of cases) {
@@ -680,9 +697,19 @@ describe("compileBody", () => {
         .problems.map((problem) => problem.code),
       ["render.failed"],
     );
-    const deep = `${"{% if name %}".repeat(5000)}x${"{% endif %}".repeat(5000)}`;
-    assert.ok(compileProblems(deep).length > 0);
-    assert.ok(compileProblems("<div>".repeat(50_000), "html").length > 0);
+  });
+
+  it("refuses what is nested so deeply that it would end the stack, and with it the process", () => {
+    for (const text of [
+      `${"{% if name %}".repeat(5000)}x${"{% endif %}".repeat(5000)}`,
+      `{{ ${"(".repeat(50_000)} }}`,
+      `{{ ${"name[".repeat(50_000)} }}`,
+      "<div>".repeat(50_000),
+      `<!--[if mso]>${"<div>".repeat(50_000)}{{ name }}<![endif]-->`,
+    ]) {
+      const [problem] = compileProblems(text, "html");
+      assert.match(problem?.message ?? "", /nested too deeply/, text.slice(0, 20));
+    }
   });
 
   it("puts an issue on the cell with the template beside it", () => {
@@ -693,15 +720,24 @@ describe("compileBody", () => {
     assert.deepEqual(problem.related?.[0]?.range.start, { line: 0, character: 6 });
   });
 
-  it("renders each shape once and forgets the oldest", () => {
-    const template = bodyOf("{% assign l = name | split: ',' %}{% for x in l %}\n- {{ x }}\n{% endfor %}");
-    const list = (length: number): string => Array.from({ length }, (_, i) => String(i)).join();
-    const first = template.render(rowOf({ name: list(3) })).value;
-    for (let length = 1; length < 230; length++) {
-      const { value } = template.render(rowOf({ name: list(length) }));
-      assert.equal(value.text.match(/^- /gm)?.length, length);
+  it("keeps apart what conditions make of it, also beyond the shapes that it remembers", function () {
+    this.timeout(20_000);
+    const letters = Array.from("abcdefgh");
+    const template = bodyOf(
+      letters.map((c) => `{% if name contains "${c}" %}${c}{% endif %}`).join("") + " {{ plan }}",
+      "html",
+    );
+    for (let number = 1; number < 256; number++) {
+      const name = letters.filter((_, bit) => (number >> bit) % 2 === 1).join("");
+      assert.equal(template.render(rowOf({ name, plan: "x" })).value.text, `${name} x`);
     }
-    assert.deepEqual(template.render(rowOf({ name: list(3) })).value, first);
+    assert.equal(template.render(rowOf({ name: "a", plan: "y" })).value.text, "a y");
+  });
+
+  it("has a list for each turn of a loop", () => {
+    const template = bodyOf("{% assign l = name | split: ',' %}{% for x in l %}\n- {{ x }}{% endfor %}");
+    assert.equal(template.render(rowOf({ name: "a" })).value.text, "- a");
+    assert.equal(template.render(rowOf({ name: "a,*b*" })).value.text, "- a\n- *b*");
   });
 });
 

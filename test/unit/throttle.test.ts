@@ -34,7 +34,7 @@ async function turns(
   return got;
 }
 
-describe("throttle (R32)", () => {
+describe("throttle (R21, R27)", () => {
   it("gives the first turn at once and keeps the delay between the others", async () => {
     const clock = new FakeClock();
     const got = await turns(clock, new Throttle(clock, 1000), 1, 4);

@@ -12,6 +12,9 @@ import { SendError, type Gate, type Receipt, type Transport } from "./transport"
 /** The body goes to the socket in pieces, so that "read to its end" comes as late as it can. */
 const pieceBytes = 64 * 1024;
 
+/** How long a server may take to end a transaction, milliseconds; then a new connection is quicker. */
+const resetMs = 5_000;
+
 /** nodemailer's error, as far as we look at it: its `code` alone cannot tell a safe failure from a lost reply. */
 interface EngineError extends Error {
   readonly code?: string;
@@ -48,7 +51,7 @@ class SmtpTransport implements Transport {
   private connection: SMTPConnection | undefined;
   private stage: Stage = "connect";
   /** Takes what the connection reports while nobody waits for a callback. */
-  private onError: ((error: EngineError) => void) | undefined;
+  private waiter: { readonly connection: SMTPConnection; fail(error: EngineError): void } | undefined;
 
   constructor(
     private readonly options: SmtpOptions,
@@ -72,13 +75,15 @@ class SmtpTransport implements Transport {
       tls: this.tls,
     });
     this.stage = "connect";
-    connection.on("error", (error: EngineError) => this.onError?.(error));
+    // A connection that was dropped may still speak up: that is not for whoever waits on the next one.
+    const waiterOf = (): SmtpTransport["waiter"] => (this.waiter?.connection === connection ? this.waiter : undefined);
+    connection.on("error", (error: EngineError) => waiterOf()?.fail(error));
     connection.on("end", () => {
       if (this.connection === connection) this.connection = undefined;
       // The engine tells its callback why only after this event: let that word come first.
-      const waiting = this.onError;
+      const waiting = waiterOf();
       queueMicrotask(() => {
-        if (waiting !== undefined && this.onError === waiting) waiting(new Error("The connection was closed."));
+        if (waiting !== undefined && this.waiter === waiting) waiting.fail(new Error("The connection was closed."));
       });
     });
     try {
@@ -107,7 +112,8 @@ class SmtpTransport implements Transport {
       // All or nobody: what is handed over for some cannot be called back for the others.
       if (refused !== undefined) throw refused;
       await gate();
-      this.stage = "body";
+      // A gate that opens after its message failed must not speak for the next one.
+      if (!body.destroyed) this.stage = "body";
     });
     body.once("end", () => (this.stage = "reply"));
     try {
@@ -127,7 +133,7 @@ class SmtpTransport implements Transport {
       // After DATA was answered the session cannot be used for anything else than the body we will not send.
       if (body.opened) this.drop(connection);
       // A refused recipient leaves the transaction open, and a second MAIL in it is an error (RFC 5321 §4.1.4).
-      else if (this.connection === connection && !(await this.reset(connection))) this.drop(connection);
+      else if (this.connection === connection && !(await this.reset(connection, signal))) this.drop(connection);
       throw error;
     }
   }
@@ -150,14 +156,12 @@ class SmtpTransport implements Transport {
   }
 
   /** Ends an open transaction; false when the connection is of no more use. */
-  private reset(connection: SMTPConnection): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.onError = () => resolve(false);
-      connection.reset((error) => {
-        this.onError = undefined;
-        resolve(error === null);
-      });
-    });
+  private reset(connection: SMTPConnection, signal: AbortSignal): Promise<boolean> {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(resetMs)]);
+    return this.step<unknown>(limited, connection, (done) => connection.reset((error) => done(error))).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Runs one exchange with the engine: settles by its callback, by a connection error, or by the signal. */
@@ -168,8 +172,11 @@ class SmtpTransport implements Transport {
     body?: GatedBody,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      let settled = false;
       const settle = (settlement: () => void): void => {
-        this.onError = undefined;
+        if (settled) return;
+        settled = true;
+        if (this.waiter === waiter) this.waiter = undefined;
         signal.removeEventListener("abort", onAbort);
         settlement();
       };
@@ -181,9 +188,10 @@ class SmtpTransport implements Transport {
         settle(() => reject(handedOver ? new SendError(classify({ stage: "reply" })) : this.own("stopped")));
         this.drop(connection);
       };
+      const waiter = { connection, fail };
       if (signal.aborted) return reject(this.own("stopped"));
       signal.addEventListener("abort", onAbort, { once: true });
-      this.onError = fail;
+      this.waiter = waiter;
       start((error, result) => {
         if (error !== null && error !== undefined) fail(error);
         else settle(() => resolve(result as T));
@@ -193,7 +201,10 @@ class SmtpTransport implements Transport {
 
   /** The sign-in method: one that takes a password, or none of the password leaves. */
   private method(connection: SMTPConnection): string {
-    const offered = connection as unknown as { readonly allowsAuth: boolean; readonly _supportedAuth: readonly string[] };
+    const offered = connection as unknown as {
+      readonly allowsAuth: boolean;
+      readonly _supportedAuth: readonly string[];
+    };
     if (!offered.allowsAuth) throw this.own("noAuth");
     const method = ["PLAIN", "LOGIN", "CRAM-MD5"].find((name) => offered._supportedAuth.includes(name));
     if (method === undefined) throw this.own("noPasswordAuth");
@@ -212,7 +223,8 @@ class SmtpTransport implements Transport {
       ...(systemCode !== undefined && { systemCode }),
       ...(refused !== undefined && { refused }),
     });
-    if (error.code === "ETLS" && failure.class === "offline" && failure.code === undefined) return this.own("noStarttls");
+    if (error.code === "ETLS" && failure.class === "offline" && failure.code === undefined)
+      return this.own("noStarttls");
     if (error.code === "EMESSAGE" && error.response === undefined) return this.own("tooLarge");
     return new SendError(failure);
   }
@@ -268,7 +280,9 @@ class GatedBody extends Readable {
 
 /** The engine's bookkeeping of the envelope; asked for right before the body, when every RCPT has its reply. */
 function refusalOf(connection: SMTPConnection): SendError | undefined {
-  const envelope = (connection as unknown as { readonly _envelope: { readonly rejectedErrors?: EngineError["rejectedErrors"] } })._envelope;
+  const envelope = (
+    connection as unknown as { readonly _envelope: { readonly rejectedErrors?: EngineError["rejectedErrors"] } }
+  )._envelope;
   const first = envelope.rejectedErrors?.[0];
   if (first === undefined) return undefined;
   const failure: Failure = classify({

@@ -177,7 +177,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       const facts = providers.find((one) => one.id === form.provider);
 
       provider.offer(providers.map(({ id, label }) => [id, label]));
-      level.offer(state.levels.map(({ level, label }) => [level, label]));
+      level.offer(state.levels.map(({ level, label }) => [level, `${label} settings`]));
       level.visible = state.levels.length > 1;
       for (const name of Object.keys(fields) as (keyof AccountForm)[]) {
         const field = fields[name];
@@ -198,7 +198,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       );
       fields.user.visible = password.visible = form.auth !== "none";
       if (password.value !== editing.password) password.value = editing.password;
-      password.placeholder = secret.kind === "stored" ? "Stored: leave empty to keep it" : "";
+      password.placeholder = secret.kind === "stored" && !isMoved(editing) ? "Stored: leave empty to keep it" : "";
       password.mark(editing.password !== "");
       password.show(passwordMessages(editing, facts));
       forget.hidden = secret.kind !== "stored";
@@ -247,9 +247,21 @@ function messageOf({ severity, message, mend }: FormProblem, actions: EditorActi
   return { severity, text: message, action: { title: mend.title, run: () => actions.filled(mend.values) } };
 }
 
-function passwordMessages({ secret, password }: Editing, facts: ProviderFacts | undefined): readonly Message[] {
+/** The fields that a stored password is bound to. */
+const endpointFields = ["host", "port", "security", "auth", "user", "verify", "caFile", "servername"] as const;
+
+function isMoved({ form, saved }: Editing): boolean {
+  return saved !== undefined && endpointFields.some((name) => form[name] !== saved.form[name]);
+}
+
+function passwordMessages(editing: Editing, facts: ProviderFacts | undefined): readonly Message[] {
+  const { secret, password } = editing;
   const messages: Message[] = [];
   if (facts?.retired !== undefined) messages.push({ severity: "warning", text: facts.retired });
+  if (secret.kind === "stored" && password === "" && isMoved(editing)) {
+    const text = "The stored password belongs to the account as it was saved. Enter it again for this one.";
+    messages.push({ severity: "information", text });
+  }
   if (secret.kind === "elsewhere" && password === "") {
     const text = `The stored password was entered for another endpoint (${secret.changes.join("; ")}). Enter it again to use it here.`;
     messages.push({ severity: "warning", text });

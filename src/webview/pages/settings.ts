@@ -58,8 +58,7 @@ const host = createRpc<SettingsHost, SettingsPage>(connection.port, {
 
 const list = accountList({ select, add });
 const editor = accountEditor({
-  changed: (values) =>
-    edit((draft) => ({ form: { ...draft.form, ...values }, touched: touchedBy(draft, values) })),
+  changed: (values) => edit((draft) => ({ form: { ...draft.form, ...values }, touched: touchedBy(draft, values) })),
   filled: (values) =>
     edit((draft) => ({
       form: { ...draft.form, ...named(draft, values) },
@@ -83,7 +82,12 @@ const empty = element("div", { class: "empty" });
 const detail = element(
   "div",
   { class: "detail" },
-  element("header", { class: "heading" }, element("div", {}, heading, headingDetail), headingActions),
+  element(
+    "header",
+    { class: "heading" },
+    element("div", { class: "heading-line" }, heading, headingActions),
+    headingDetail,
+  ),
   banner,
   empty,
   editor.element,
@@ -429,9 +433,11 @@ function renderHeading(now: SettingsState, card: AccountCard | undefined, draft:
   const label = now.levels.find(({ level }) => level === card.level)?.label ?? "";
   heading.textContent = card.id;
   headingDetail.textContent = [
-    `Kept in ${label}.`,
+    `Kept in the ${label} settings.`,
     card.id === now.defaultId ? "Campaigns that name no account are sent through this one." : "",
-    card.overrides.length > 0 ? `Takes the place of the same name in ${card.overrides.join(" and ")}.` : "",
+    card.overrides.length > 0
+      ? `Takes the place of the same name in the ${card.overrides.join(" and ")} settings.`
+      : "",
   ]
     .filter((part) => part !== "")
     .join(" ");
