@@ -1,4 +1,5 @@
 /** Accounts and their secrets: list, save, remove, and `resolve`, the one line that a secret crosses. */
+import { AccountLevels } from "./accountLevels";
 import type { Candidate } from "./approvals";
 import { Approvals } from "./approvals";
 import type { AccountSettings, Level, SettingsScope } from "./config";
@@ -88,9 +89,11 @@ export interface AccountsPorts {
 export class Accounts {
   private readonly secrets: Secrets;
   private readonly approvals: Approvals;
+  private readonly levels: AccountLevels;
   private readonly listeners = new Set<() => void>();
 
   constructor(private readonly ports: AccountsPorts) {
+    this.levels = new AccountLevels(ports.settings);
     this.secrets = new Secrets(ports.secrets);
     this.approvals = new Approvals(ports.memento, ports.dialogs);
   }
@@ -104,7 +107,7 @@ export class Accounts {
   /** Every account of the settings, without the sandbox: the user's first, in the order of the files. */
   async list(scope: SettingsScope): Promise<readonly AccountEntry[]> {
     const entries: AccountEntry[] = [];
-    for (const found of this.read(scope)) {
+    for (const found of this.levels.nearest(scope)) {
       const parsed = parseAccount(found.id, found.settings);
       let { problems } = parsed;
       let secret: SecretState = { kind: "none" };
@@ -122,12 +125,12 @@ export class Accounts {
   /** The account of a campaign that names none: the setting, else the first real account, else the sandbox. */
   defaultId(scope: SettingsScope): string {
     const named = this.ports.settings.defaultAccount(scope);
-    return named === "" ? (this.read(scope)[0]?.id ?? sandboxId) : named;
+    return named === "" ? (this.levels.nearest(scope)[0]?.id ?? sandboxId) : named;
   }
 
   /** Makes an account the default, at the level that defines it or nearer where another default stands in the way. */
   async setDefault(scope: SettingsScope, id: string): Promise<void> {
-    const level = this.read(scope).find((entry) => entry.id === id)?.level ?? "user";
+    const level = this.levels.nearest(scope).find((entry) => entry.id === id)?.level ?? "user";
     await this.ports.settings.writeDefaultAccount(scope, level, id);
   }
 
@@ -151,9 +154,9 @@ export class Accounts {
     const typed = before === undefined || before.approved;
     const usual = this.defaultId(scope);
     try {
-      await this.write(scope, draft);
+      await this.levels.write(scope, draft);
       // One more account does not change through which one campaigns are sent that name none.
-      if (usual !== this.defaultId(scope) && this.read(scope).some(({ id }) => id === usual))
+      if (usual !== this.defaultId(scope) && this.levels.nearest(scope).some(({ id }) => id === usual))
         await this.setDefault(scope, usual);
     } catch (error) {
       return { kind: "failed", text: plainText(messageOf(error)) };
@@ -166,8 +169,8 @@ export class Accounts {
 
   /** Takes an account out of one level. Its passwords go too, unless another level still defines the id. */
   async remove(scope: SettingsScope, id: string, level: Level): Promise<void> {
-    await this.removeFrom(scope, level, id);
-    if (!this.read(scope).some((entry) => entry.id === id)) {
+    await this.levels.remove(scope, level, id);
+    if (!this.levels.nearest(scope).some((entry) => entry.id === id)) {
       await this.secrets.forget(id);
       if (this.ports.settings.defaultAccount(scope) === id)
         await this.ports.settings.writeDefaultAccount(scope, level, "");
@@ -182,7 +185,7 @@ export class Accounts {
   async resolve(scope: SettingsScope, id: string): Promise<Resolution> {
     if (!this.ports.isTrusted()) return refusedUntrusted;
     if (id === sandboxId) return { kind: "sandbox" };
-    const found = this.read(scope).find((entry) => entry.id === id);
+    const found = this.levels.nearest(scope).find((entry) => entry.id === id);
     if (found === undefined)
       return refused("This account does not exist. Open Accounts to add it, or name another one.", id);
     const draft = { ...found, settings: found.settings as Draft["settings"], previous: found };
@@ -202,7 +205,7 @@ export class Accounts {
 
   /** Whether the settings and the CA file still say what was resolved. */
   async stillHolds(scope: SettingsScope, resolved: ResolvedAccount): Promise<boolean> {
-    const found = this.read(scope).find((entry) => entry.id === resolved.account.id);
+    const found = this.levels.nearest(scope).find((entry) => entry.id === resolved.account.id);
     if (found?.level !== resolved.level) return false;
     const now = parseAccount(found.id, found.settings).value;
     if (now === undefined) return false;
@@ -272,7 +275,7 @@ export class Accounts {
   ): Promise<{ account: Account | undefined; problems: readonly AccountProblem[]; caSha256: string | undefined }> {
     const parsed = parseAccount(draft.id, draft.settings);
     const problems = [...parsed.problems];
-    const here = this.ports.settings.read(scope).find((one) => one.level === draft.level)?.accounts ?? {};
+    const here = this.levels.at(scope, draft.level);
     const own = draft.previous?.id === draft.id && draft.previous.level === draft.level;
     if (!own && Object.hasOwn(here, draft.id)) {
       const message = sentence("account.id.taken", { id: draft.id });
@@ -294,9 +297,8 @@ export class Accounts {
     draft: Draft,
   ): Promise<{ owner: string; approved: boolean; endpoint: Endpoint | undefined } | undefined> {
     const from = draft.previous;
-    const levels = this.ports.settings.read(scope);
-    const accounts = from && levels.find((one) => one.level === from.level)?.accounts;
-    if (from === undefined || accounts === undefined || !Object.hasOwn(accounts, from.id)) return undefined;
+    const accounts = from === undefined ? {} : this.levels.at(scope, from.level);
+    if (from === undefined || !Object.hasOwn(accounts, from.id)) return undefined;
     const { owner, root } = this.ports.settings.place(scope, from.level);
     const account = parseAccount(from.id, accounts[from.id]).value;
     if (account === undefined) return { owner, approved: owner === "", endpoint: undefined };
@@ -307,34 +309,6 @@ export class Accounts {
       approved: owner === "" || this.approvals.has("workspace", candidate),
       endpoint: endpointOf(account, ca.sha256),
     };
-  }
-
-  private async write(scope: SettingsScope, draft: Draft): Promise<void> {
-    const { settings } = this.ports;
-    const levels = settings.read(scope);
-    const { previous } = draft;
-    const renamed = previous !== undefined && previous.id !== draft.id;
-    const here = { ...levels.find((one) => one.level === draft.level)?.accounts };
-    if (renamed && previous.level === draft.level) {
-      // The renamed account keeps its place in the file.
-      const entries = Object.entries(here).map(([id, value]): [string, unknown] =>
-        id === previous.id ? [draft.id, draft.settings] : [id, value],
-      );
-      await settings.write(scope, draft.level, Object.fromEntries(entries));
-    } else {
-      await settings.write(scope, draft.level, { ...here, [draft.id]: draft.settings });
-    }
-    if (previous !== undefined && isNearer(previous.level, draft.level)) {
-      await this.removeFrom(scope, previous.level, previous.id);
-    }
-    if (renamed && settings.defaultAccount(scope) === previous.id)
-      await settings.writeDefaultAccount(scope, draft.level, draft.id);
-  }
-
-  private async removeFrom(scope: SettingsScope, level: Level, id: string): Promise<void> {
-    const here = this.ports.settings.read(scope).find((one) => one.level === level)?.accounts ?? {};
-    const rest = Object.entries(here).filter(([other]) => other !== id);
-    await this.ports.settings.write(scope, level, Object.fromEntries(rest));
   }
 
   private async moveSecret(draft: Draft, endpoint: Endpoint, before: Endpoint | undefined): Promise<void> {
@@ -350,22 +324,6 @@ export class Accounts {
     else if (typed && endpointHash(before) !== endpointHash(endpoint)) await this.secrets.forget(draft.id, before);
   }
 
-  /** The nearest entry of every id, the user's first. */
-  private read(scope: SettingsScope): readonly FoundAccount[] {
-    const found = new Map<string, FoundAccount>();
-    for (const { level, accounts } of this.ports.settings.read(scope)) {
-      for (const [id, settings] of Object.entries(accounts)) {
-        const nearer = found.get(id);
-        found.set(
-          id,
-          nearer ? { ...nearer, overrides: [...nearer.overrides, level] } : { id, level, settings, overrides: [] },
-        );
-      }
-    }
-    const all = [...found.values()];
-    return [...all.filter((one) => one.level === "user"), ...all.filter((one) => one.level !== "user")];
-  }
-
   private candidate(scope: SettingsScope, level: Level, account: Account, caSha256: string | undefined): Candidate {
     return { owner: level === "user" ? "" : this.ports.settings.place(scope, level).owner, account, caSha256 };
   }
@@ -375,8 +333,6 @@ export class Accounts {
   }
 }
 
-type FoundAccount = Pick<AccountEntry, "id" | "level" | "settings" | "overrides">;
-
 const cancelled: Resolution = { kind: "cancelled" };
 const refused = (text: string, detail: string): Resolution => ({
   kind: "refused",
@@ -385,12 +341,6 @@ const refused = (text: string, detail: string): Resolution => ({
 });
 const refusedUntrusted = refused("This workspace is not trusted, so nothing is sent from it. Trust it first.", "");
 const refusedChanged = refused("The account was changed in the meantime. Look at it in Accounts, then try again.", "");
-
-const order: readonly Level[] = ["workspaceFolder", "workspace", "user"];
-
-function isNearer(a: Level, b: Level): boolean {
-  return order.indexOf(a) < order.indexOf(b);
-}
 
 async function readCa(
   account: Account,

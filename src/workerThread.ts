@@ -1,6 +1,7 @@
 /** One worker thread behind plain calls: started on first use, ended when it has been idle, gone without a trace when it dies. */
 import { Worker } from "node:worker_threads";
 import type { Disposable } from "./dispose";
+import { toDisposable } from "./dispose";
 import { createRpc, nodePort } from "./rpc";
 import type { Handlers, Rpc } from "./rpc";
 import type { HostApi, WorkerApi } from "./workerProtocol";
@@ -54,7 +55,10 @@ export class WorkerThread implements Disposable {
     return await this.ask(undefined, method, args);
   }
 
-  /** Asks the worker and ends the thread, with everything in it, when it has not answered `limitMs` after it was loaded. */
+  /**
+   * Asks the worker, and ends the thread with everything in it when the answer takes over `limitMs` of work. A busy machine,
+   * which lets little work be done in that time, is no reason: then it may take eight times as long by the clock.
+   */
   async requestWithin<K extends Method>(
     limitMs: number,
     method: K,
@@ -91,13 +95,13 @@ export class WorkerThread implements Disposable {
     clearTimeout(this.idleTimer);
     this.pending++;
     const running = (this.running ??= this.start());
-    let limit: NodeJS.Timeout | undefined;
+    let limit: Disposable | undefined;
     try {
       await running.ready;
       if (limitMs !== undefined) {
-        limit = setTimeout(() => {
+        limit = afterWork(limitMs, () => {
           if (this.running === running) this.end(new TooSlow());
-        }, limitMs);
+        });
       }
       // The two ways to name a result are the same, which the compiler cannot see for a method that it does not know.
       const ask = running.rpc.request.bind(running.rpc) as (
@@ -108,7 +112,7 @@ export class WorkerThread implements Disposable {
     } catch (error) {
       throw running.ended ?? error;
     } finally {
-      clearTimeout(limit);
+      limit?.dispose();
       if (--this.pending === 0) this.idleTimer = setTimeout(() => this.end(), this.idleMs);
     }
   }
@@ -126,4 +130,22 @@ export class WorkerThread implements Disposable {
     running.ready.catch(() => undefined);
     return running;
   }
+}
+
+/**
+ * Calls `end` once `limitMs` have passed and the process has worked for most of that time; at the latest after eight times as
+ * long. The process's own processor time stands for the thread's, which node cannot tell everywhere: never less than it.
+ */
+function afterWork(limitMs: number, end: () => void): Disposable {
+  const started = performance.now();
+  const before = process.cpuUsage();
+  let timer: NodeJS.Timeout;
+  const look = (): void => {
+    const { user, system } = process.cpuUsage(before);
+    const workedMs = (user + system) / 1000;
+    if (workedMs >= 0.8 * limitMs || performance.now() - started >= 8 * limitMs) end();
+    else timer = setTimeout(look, limitMs / 4);
+  };
+  timer = setTimeout(look, limitMs);
+  return toDisposable(() => clearTimeout(timer));
 }

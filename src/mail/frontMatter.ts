@@ -39,6 +39,9 @@ export interface FrontMatter {
 /** YAML problems shown at once: the first is nearly always the cause of the others. */
 const syntaxProblemLimit = 3;
 
+/** Texts without the quotes they need that are found at once: each takes two more readings of the whole. */
+const unquotedLimit = 5;
+
 /** Reads the YAML between two offsets of `source`. Never throws. */
 export function readFrontMatter(source: Source, start: number, end: number): Checked<FrontMatter> {
   const problems: Problem[] = [];
@@ -55,7 +58,8 @@ export function readFrontMatter(source: Source, start: number, end: number): Che
   let document = parse(yaml);
   for (let round = 0; round < 20; round++) {
     const found = findBareBraces(yaml, document);
-    const values = found.length > 0 ? found : findUnquoted(yaml, document);
+    const isTired = [...covered.values()].filter(({ code }) => code === "frontMatter.quotes").length >= unquotedLimit;
+    const values = found.length > 0 || isTired ? found : findUnquoted(yaml, document);
     if (values.length === 0) break;
     for (const value of values) {
       covered.set(value.offset, value);

@@ -107,7 +107,7 @@ function print(words: readonly unknown[]): void {
 }
 
 const ownWords =
-  /^(Resolv(ing|ed) connection token|Creating a socket|Creation of workbench|Updating additional builtin|Ignoring fetching|Canceled: Canceled|Timed out waiting for authentication|\[(reconnection-grace-time|Service Worker|AccountPolicyGate|AgentHost))/;
+  /^(Resolv(ing|ed) connection token|Creating a socket|Creation of workbench|Updating additional builtin|Ignoring fetching|No search provider registered|Canceled: Canceled|Timed out waiting for authentication|\[(reconnection-grace-time|Service Worker|AccountPolicyGate|AgentHost))/;
 
 async function runOnDesktop(host: DesktopHost, dataDir: string, options: IntegrationOptions): Promise<number> {
   await writeSettings(dataDir, options.userSettings ?? {});

@@ -10,7 +10,9 @@ function read(text: string): string {
   return name === "" ? address : `${name} | ${address}`;
 }
 
-describe("address: R50 what can be mailed", () => {
+describe("address: R50 what can be mailed", function () {
+  this.timeout(30_000);
+
   const good: readonly (readonly [string, string])[] = [
     ["ada@example.com", "ada@example.com"],
     ["  ada@example.com\t", "ada@example.com"],
@@ -123,14 +125,14 @@ describe("address: R50 what can be mailed", () => {
     const cells = ["a", "a.", "@", "<", '"', "\\", " ", "a@", ",a@b.example", "é", "-", "a@b.example "].map((part) =>
       part.repeat(Math.ceil(million / part.length)),
     );
-    const start = performance.now();
+    const before = process.cpuUsage();
     for (const cell of cells) {
       for (const text of [cell, `${cell}@example.com`, `ada@${cell}`, `"${cell}" <ada@example.com>`]) {
         assert.equal(parseMailbox(text).ok, false, cell.slice(0, 20));
       }
     }
     // A pattern that backtracks would need minutes for one of them.
-    assert.ok(performance.now() - start < 2000);
+    assert.ok(process.cpuUsage(before).user < 3_000_000);
   });
 });
 

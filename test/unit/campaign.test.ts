@@ -402,7 +402,8 @@ body: newsletter.html
       assert.ok(parse(campaign(bomb)).problems.length > 0);
     });
 
-    it("never throws and keeps every place inside the file, whatever the text", () => {
+    it("never throws and keeps every place inside the file, whatever the text", function () {
+      this.timeout(20_000);
       const bits = [
         "---",
         "\n",
@@ -430,7 +431,7 @@ body: newsletter.html
         state = (state * 1103515245 + 12345) % 2147483648;
         return Math.floor((state / 2147483648) * limit);
       };
-      for (let round = 0; round < 3000; round++) {
+      for (let round = 0; round < 800; round++) {
         const text = `---\n${Array.from({ length: next(14) }, () => bits[next(bits.length)]).join("")}\n---\n`;
         const lines = text.split(/\r\n|\n|\r/);
         for (const { range } of parse(text).problems)

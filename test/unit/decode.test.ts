@@ -28,7 +28,9 @@ const at = (line: number, character: number) => ({
   end: { line, character: character + 1 },
 });
 
-describe("decode: R50 the encoding of a file", () => {
+describe("decode: R50 the encoding of a file", function () {
+  this.timeout(30_000);
+
   const text = "email,name\r\nada@example.com,Zoë “Ada” 😀\n";
 
   const files: readonly (readonly [string, Buffer, string, number])[] = [

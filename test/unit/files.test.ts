@@ -6,7 +6,9 @@ import type { Files } from "../../src/mail/files";
 import { diskFiles, FileError, fileProblem, isBelow } from "../../src/mail/files";
 import { fileStart } from "../../src/mail/problems";
 
-describe("files: everything a campaign names lies below the root", () => {
+describe("files: everything a campaign names lies below the root", function () {
+  this.timeout(30_000);
+
   let folder: string;
   let root: string;
   let files: Files;

@@ -18,7 +18,9 @@ const stamp = { runId, date };
 type Content = string | Buffer;
 type Mailable = Extract<Entry, { kind: "mail" }>;
 
-describe("preflight", () => {
+describe("preflight", function () {
+  this.timeout(30_000);
+
   let folder: string;
   let root: string;
   let files: Files;

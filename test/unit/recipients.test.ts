@@ -10,7 +10,9 @@ import { detectAddressColumn, openRecipients } from "../../src/mail/recipients";
 
 const auto: CsvOptions = { delimiter: "auto", encoding: "auto" };
 
-describe("recipients: R50 lists from CSV", () => {
+describe("recipients: R50 lists from CSV", function () {
+  this.timeout(30_000);
+
   let folder: string;
   let files: Files;
   let file: string;
@@ -446,7 +448,7 @@ describe("recipients: R50 lists from CSV", () => {
         }),
         { numRuns: 150 },
       );
-    }).timeout(30_000);
+    });
 
     it("and any garbage gives rows of full width with places that csv-parse's cells have", async () => {
       const garbage = fc.string({ unit: fc.constantFrom("a", '"', '"', ",", "\n", "\r", " "), maxLength: 40 });
@@ -469,7 +471,7 @@ describe("recipients: R50 lists from CSV", () => {
         }),
         { numRuns: 400 },
       );
-    }).timeout(30_000);
+    });
   });
 
   describe("the address column", () => {

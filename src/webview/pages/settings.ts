@@ -1,43 +1,33 @@
 /** The page of the accounts panel: which account is shown, what is not saved, and what the host says. */
 import { createRpc } from "../../rpc";
-import type {
-  AccountCard,
-  AccountEdit,
-  AccountForm,
-  AccountLevel,
-  FormProblem,
-  SettingsHost,
-  SettingsPage,
-  SettingsState,
-} from "../protocol";
+import type { AccountCard, AccountForm, FormProblem, SettingsHost, SettingsPage, SettingsState } from "../protocol";
 import type { Editing } from "./accountEditor";
 import { accountEditor } from "./accountEditor";
+import { accountHeading } from "./accountHeading";
 import type { ListItem } from "./accountList";
 import { accountList } from "./accountList";
-import { button, messageBox } from "./controls";
 import { connect, element } from "./dom";
+import type { Draft, KeptDrafts } from "./drafts";
+import {
+  changed,
+  draftOf,
+  editOf,
+  filled,
+  isModified,
+  kept,
+  keyOf,
+  newDraft,
+  newKey,
+  restored,
+  sandboxKey,
+} from "./drafts";
 import { outcomeBar } from "./outcomeBar";
-
-/** An account as it is being edited. Only what is not saved is kept here. */
-interface Draft {
-  form: AccountForm;
-  level: AccountLevel;
-  readonly previous: { readonly id: string; readonly level: AccountLevel } | undefined;
-  /** In memory only: never in the page's state, so a reload forgets it. */
-  password: string;
-  touched: ReadonlySet<string>;
-  problems: readonly FormProblem[];
-}
 
 /** What survives a reload of the window: everything but passwords. */
 interface KeptState {
   readonly selected: string;
-  readonly drafts: readonly (readonly [string, Pick<Draft, "form" | "level" | "previous">])[];
+  readonly drafts: KeptDrafts;
 }
-
-const sandboxKey = "sandbox";
-const newKey = "new";
-const keyOf = (id: string, level: AccountLevel): string => `${level}/${id}`;
 
 const connection = connect<KeptState>();
 const drafts = new Map<string, Draft>();
@@ -58,13 +48,8 @@ const host = createRpc<SettingsHost, SettingsPage>(connection.port, {
 
 const list = accountList({ select, add });
 const editor = accountEditor({
-  changed: (values) => edit((draft) => ({ form: { ...draft.form, ...values }, touched: touchedBy(draft, values) })),
-  filled: (values) =>
-    edit((draft) => ({
-      form: { ...draft.form, ...named(draft, values) },
-      touched: touchedBy(draft, values),
-      problems: draft.problems.filter(({ field }) => field === "" || values[field] === undefined),
-    })),
+  changed: (values) => edit((draft) => changed(draft, values)),
+  filled: (values) => edit((draft) => filled(draft, values, state?.accounts ?? [])),
   passwordChanged: (password) => edit(() => ({ password })),
   levelChanged: (level) => edit(() => ({ level })),
   left: (field) => touch(field),
@@ -74,24 +59,13 @@ const editor = accountEditor({
   },
 });
 const bar = outcomeBar({ save, test, cancelTest: () => host.event("cancelTest"), discard });
-const heading = element("h1", {});
-const headingDetail = element("p", { class: "heading-detail" });
-const headingActions = element("div", { class: "heading-actions" });
-const banner = element("div", { class: "banner" });
-const empty = element("div", { class: "empty" });
-const detail = element(
-  "div",
-  { class: "detail" },
-  element(
-    "header",
-    { class: "heading" },
-    element("div", { class: "heading-line" }, heading, headingActions),
-    headingDetail,
-  ),
-  banner,
-  empty,
-  editor.element,
-);
+const heading = accountHeading({
+  add,
+  setDefault: ({ id }) => run(host.request("setDefault", id)),
+  openSettings: ({ level }) => host.event("openSettings", level),
+  remove,
+});
+const detail = element("div", { class: "detail" }, heading.element, editor.element);
 document.getElementById("page")?.append(list.element, element("div", { class: "detail-column" }, detail, bar.element));
 document.addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
@@ -99,33 +73,13 @@ document.addEventListener("keydown", (event) => {
   save();
 });
 
-const blank: Omit<AccountForm, "name"> = {
-  provider: "custom",
-  host: "",
-  port: "587",
-  security: "starttls",
-  auth: "password",
-  user: "",
-  from: "",
-  replyTo: "",
-  verify: true,
-  caFile: "",
-  servername: "",
-  delay: "",
-  connections: "",
-  connectionTimeout: "30000",
-  greetingTimeout: "30000",
-  socketTimeout: "600000",
-};
-
 run(start());
 
 async function start(): Promise<void> {
   // Before the first state arrives, by whatever way: showing one keeps what there is.
-  const kept = connection.state();
-  for (const [key, draft] of kept?.drafts ?? [])
-    drafts.set(key, { ...draft, password: "", touched: new Set(), problems: [] });
-  selected = kept?.selected ?? "";
+  const before = connection.state();
+  for (const [key, draft] of restored(before?.drafts ?? [])) drafts.set(key, draft);
+  selected = before?.selected ?? "";
   show(await host.request("load"));
 }
 
@@ -145,7 +99,7 @@ function show(next: SettingsState): void {
   if (wanted !== undefined) selected = keyOf(wanted.id, wanted.level);
   if (selected !== sandboxKey && !keys.has(selected) && !drafts.has(selected)) selected = [...keys][0] ?? sandboxKey;
   const draft = drafts.get(selected);
-  if (draft !== undefined) check(draft);
+  if (draft !== undefined) check(selected, draft);
   render();
 }
 
@@ -159,17 +113,7 @@ function select(key: string): void {
 
 function add(): void {
   if (state === undefined) return;
-  if (!drafts.has(newKey)) {
-    const level = state.levels[0]?.level ?? "user";
-    drafts.set(newKey, {
-      form: { ...blank, name: freeName("work") },
-      level,
-      previous: undefined,
-      password: "",
-      touched: new Set(),
-      problems: [],
-    });
-  }
+  if (!drafts.has(newKey)) drafts.set(newKey, newDraft(state));
   bar.clear();
   selected = newKey;
   render();
@@ -179,35 +123,35 @@ function add(): void {
 
 /** Changes what is being edited; a draft that says what is saved is none. */
 function edit(change: (draft: Draft) => Partial<Draft>): void {
-  const draft = currentDraft();
-  if (draft === undefined) return;
-  Object.assign(draft, change(draft));
-  drafts.set(selected, draft);
+  const before = currentDraft();
+  if (before === undefined) return;
+  const draft = { ...before, ...change(before) };
   const card = selectedCard();
-  if (card !== undefined && !isModified(draft, card)) drafts.delete(selected);
+  if (card === undefined || isModified(draft, card)) drafts.set(selected, draft);
+  else drafts.delete(selected);
   bar.clear();
-  check(draft);
+  check(selected, draft);
   render();
 }
 
 function touch(field: keyof AccountForm): void {
   const draft = drafts.get(selected);
   if (draft === undefined || draft.touched.has(field)) return;
-  draft.touched = new Set([...draft.touched, field]);
+  drafts.set(selected, { ...draft, touched: new Set([...draft.touched, field]) });
   render();
 }
 
 let checkTimer: number | undefined;
 /** Asks the host what is wrong, a moment after the last key. */
-function check(draft: Draft): void {
+function check(key: string, { form, level, previous }: Draft): void {
   clearTimeout(checkTimer);
   checkTimer = setTimeout(() => {
-    const edit = editOf(draft);
     run(
-      host.request("check", edit).then((problems) => {
+      host.request("check", editOf({ form, level, previous })).then((problems) => {
+        const draft = drafts.get(key);
         // An answer to an older question is of no use.
-        if (draft.form !== edit.form || draft.level !== edit.level) return;
-        draft.problems = problems;
+        if (draft?.form !== form || draft.level !== level) return;
+        drafts.set(key, { ...draft, problems });
         render();
       }),
     );
@@ -226,8 +170,7 @@ function save(): void {
       .then(async (reply) => {
         switch (reply.kind) {
           case "saved":
-            drafts.delete(key);
-            if (selected === key) selected = keyOf(draft.form.name.trim(), draft.level);
+            settle(key, draft);
             waiting = await host.request("load");
             bar.say("pass", "Saved.");
             break;
@@ -247,6 +190,17 @@ function save(): void {
         waiting = undefined;
       }),
   );
+}
+
+/** After saving: what was typed in the meantime goes on as a draft of the saved account. */
+function settle(key: string, draft: Draft): void {
+  const later = drafts.get(key);
+  const previous = { id: draft.form.name.trim(), level: draft.level };
+  const savedKey = keyOf(previous.id, previous.level);
+  drafts.delete(key);
+  if (later !== undefined && (later.form !== draft.form || later.password !== draft.password))
+    drafts.set(savedKey, { ...later, previous });
+  if (selected === key) selected = savedKey;
 }
 
 function test(): void {
@@ -276,7 +230,8 @@ function test(): void {
 
 /** Shows every problem of a draft and turns to the first that must be mended. */
 function showProblems(key: string, draft: Draft, problems: readonly FormProblem[]): void {
-  drafts.set(key, { ...draft, problems, touched: new Set(Object.keys(draft.form)) });
+  // A saved account shows all of its problems anyway.
+  if (drafts.has(key)) drafts.set(key, { ...draft, problems, touched: new Set(Object.keys(draft.form)) });
   render();
   const errors = problems.filter((problem) => problem.severity === "error");
   const what = errors.length === 1 ? "One field needs" : `${String(errors.length)} fields need`;
@@ -295,45 +250,11 @@ function currentDraft(): Draft | undefined {
   const draft = drafts.get(selected);
   if (draft !== undefined) return draft;
   const card = selectedCard();
-  if (card === undefined) return undefined;
-  const previous = { id: card.id, level: card.level };
-  return { form: card.form, level: card.level, previous, password: "", touched: new Set(), problems: card.problems };
+  return card === undefined ? undefined : draftOf(card);
 }
 
 function selectedCard(): AccountCard | undefined {
   return state?.accounts.find(({ id, level }) => keyOf(id, level) === selected);
-}
-
-function isModified(draft: Draft, card: AccountCard): boolean {
-  return (
-    draft.password !== "" ||
-    draft.level !== card.level ||
-    (Object.keys(card.form) as (keyof AccountForm)[]).some((name) => card.form[name] !== draft.form[name])
-  );
-}
-
-function editOf({ form, level, previous }: Draft): AccountEdit {
-  return { form, level, ...(previous === undefined ? {} : { previous }) };
-}
-
-/** A field that was filled counts as visited. */
-function touchedBy(draft: Draft, values: Partial<AccountForm>): ReadonlySet<string> {
-  const filled = (Object.keys(values) as (keyof AccountForm)[]).filter((name) => values[name] !== "");
-  return new Set([...draft.touched, ...filled]);
-}
-
-/** A new account is named after its provider until the person names it. */
-function named(draft: Draft, values: Partial<AccountForm>): Partial<AccountForm> {
-  if (values.provider === undefined || draft.previous !== undefined || draft.touched.has("name")) return values;
-  const ownServer = values.provider === "custom" || values.provider === "enterprise";
-  return { ...values, name: freeName(ownServer ? "work" : values.provider) };
-}
-
-function freeName(base: string): string {
-  const taken = new Set(state?.accounts.map(({ id }) => id));
-  let name = base;
-  for (let n = 2; taken.has(name); n++) name = `${base}-${String(n)}`;
-  return name;
 }
 
 function render(): void {
@@ -341,20 +262,8 @@ function render(): void {
   const card = selectedCard();
   const draft = currentDraft();
   list.show(listItems(state), selected);
-  renderHeading(state, card, draft);
-
-  banner.hidden = state.trusted;
-  if (!state.trusted && banner.childElementCount === 0)
-    banner.append(
-      messageBox({
-        severity: "warning",
-        text: "This workspace is not trusted: accounts can be looked at and edited, but nothing connects or is sent until you trust it.",
-      }),
-    );
-
-  empty.hidden = draft !== undefined;
-  if (draft === undefined) renderSandbox(state.accounts.length === 0);
-
+  if (card !== undefined) heading.show({ kind: "saved", card }, state);
+  else heading.show({ kind: draft === undefined ? "sandbox" : "new" }, state);
   editor.element.hidden = bar.element.hidden = draft === undefined;
   if (draft !== undefined) {
     editor.show(editingOf(draft, card), state);
@@ -362,7 +271,7 @@ function render(): void {
   }
   connection.keep({
     selected,
-    drafts: [...drafts].map(([key, { form, level, previous }]) => [key, { form, level, previous }]),
+    drafts: kept(drafts),
   });
 }
 
@@ -417,38 +326,6 @@ function itemOfNew({ form }: Draft): ListItem {
   };
 }
 
-let headingShown = "";
-function renderHeading(now: SettingsState, card: AccountCard | undefined, draft: Draft | undefined): void {
-  // Rebuilt only when it changes, so that a focused button stays.
-  const shown = JSON.stringify([selected, card?.id, card?.level, card?.overrides, now.defaultId, draft === undefined]);
-  if (shown === headingShown) return;
-  headingShown = shown;
-  headingActions.replaceChildren();
-  if (card === undefined) {
-    heading.textContent = draft === undefined ? "Sandbox" : "New Account";
-    headingDetail.textContent =
-      draft === undefined ? "Sandbox: nothing leaves this machine." : "Where and as whom your campaigns are sent.";
-    return;
-  }
-  const label = now.levels.find(({ level }) => level === card.level)?.label ?? "";
-  heading.textContent = card.id;
-  headingDetail.textContent = [
-    `Kept in the ${label} settings.`,
-    card.id === now.defaultId ? "Campaigns that name no account are sent through this one." : "",
-    card.overrides.length > 0
-      ? `Takes the place of the same name in the ${card.overrides.join(" and ")} settings.`
-      : "",
-  ]
-    .filter((part) => part !== "")
-    .join(" ");
-  if (card.id !== now.defaultId)
-    headingActions.append(button("Set as Default", "secondary", () => run(host.request("setDefault", card.id))));
-  headingActions.append(
-    button("Edit in settings.json", "secondary", () => host.event("openSettings", card.level)),
-    button("Remove", "secondary", () => remove(card)),
-  );
-}
-
 function remove({ id, level }: AccountCard): void {
   removing = keyOf(id, level);
   run(
@@ -458,23 +335,6 @@ function remove({ id, level }: AccountCard): void {
       .finally(() => {
         removing = "";
       }),
-  );
-}
-
-let sandboxShown: boolean | undefined;
-function renderSandbox(only: boolean): void {
-  if (sandboxShown === only) return;
-  sandboxShown = only;
-  empty.replaceChildren(
-    element("p", {
-      text: "The sandbox is a mail server inside the extension. Rehearsals go there, and so does every campaign until you add an account: the mails are kept as files that you can open.",
-    }),
-    ...(only
-      ? [
-          element("p", { text: "To send real mail, add the account that you send it from." }),
-          button("Add Account", "primary", add),
-        ]
-      : [element("p", { text: "It needs no settings." })]),
   );
 }
 
