@@ -15,7 +15,14 @@ const common = {
 };
 
 /** What runs in node. Only the extension may see `vscode`: elsewhere an import of it fails the build. */
-const node = { ...common, platform: "node", target: "node20", format: "cjs", outdir: "dist", mainFields: ["module", "main"] };
+const node = {
+  ...common,
+  platform: "node",
+  target: "node20",
+  format: "cjs",
+  outdir: "dist",
+  mainFields: ["module", "main"],
+};
 
 /** The core is one bundle behind its one door; worker and command line share it. */
 const throughTheDoor = {
@@ -32,7 +39,9 @@ const leftOut = {
   setup: ({ onResolve, onLoad }) => {
     onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: "left-out" }));
     onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: "module.exports = {}" }));
-    onLoad({ filter: /smtp-server[\\/].*tls-options\.js$/ }, () => ({ contents: "export default (options) => options ?? {};" }));
+    onLoad({ filter: /smtp-server[\\/].*tls-options\.js$/ }, () => ({
+      contents: "export default (options) => options ?? {};",
+    }));
   },
 };
 

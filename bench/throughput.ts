@@ -6,8 +6,8 @@ import * as path from "node:path";
 import { diskFiles, prepareCampaign, takeApart } from "../src/mail/index";
 import { writeCampaign } from "./campaign";
 
-const count = Number(process.env["BENCH_COUNT"] ?? 3000);
-const rounds = Number(process.env["BENCH_ROUNDS"] ?? 5);
+const count = Number(process.env.BENCH_COUNT ?? 3000);
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
 
 interface Measure {
   readonly ms: number;

@@ -26,20 +26,19 @@ export async function requireApproval(
   context: Context,
   account: Account,
   sender: SenderDefaults,
-  from: string | undefined,
+  campaign: { readonly from: string | undefined; readonly replyTo: string | undefined },
   approve: boolean,
 ): Promise<void> {
   const { stateDirectory, root, settings } = context;
   const file = path.join(stateDirectory, "endpoints.json");
-  const known = await readFile(file, "utf8").then(
-    (text) => JSON.parse(text) as Record<string, Remembered>,
-    () => ({}) as Record<string, Remembered>,
-  );
+  const text = await readFile(file, "utf8").catch(() => "{}");
+  const known = JSON.parse(text) as Readonly<Record<string, Remembered>>;
   const caSha256 = await readCaHash(account, root);
-  const shown = from ?? sender.from ?? "";
+  const from = campaign.from ?? sender.from ?? "";
+  const replyTo = campaign.replyTo ?? sender.replyTo ?? "";
   const now: Remembered = {
-    hash: accountHash({ ...account, from: shown }, caSha256),
-    summary: `${account.host}:${String(account.port)} (${account.security}${account.tls.verify ? "" : ", certificate not checked"}), user ${plainText(account.user) || "none"}, from ${plainText(shown)}, reply-to ${plainText(sender.replyTo ?? "") || "none"}`,
+    hash: accountHash({ ...account, from, replyTo }, caSha256),
+    summary: `${account.host}:${String(account.port)} (${account.security}${account.tls.verify ? "" : ", certificate not checked"}), user ${plainText(account.user) || "none"}, from ${plainText(from)}, reply-to ${plainText(replyTo) || "none"}`,
   };
   const key = `${root}\n${account.id}`;
   const before = Object.hasOwn(known, key) ? known[key] : undefined;

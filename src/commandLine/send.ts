@@ -86,7 +86,8 @@ async function chooseTarget(context: Context, flags: Flags): Promise<{ target: T
   const sender = account === undefined ? anySender : senderOf(account);
   if (directory !== undefined) return { target: { kind: "outbox", directory: path.resolve(directory) }, sender };
   if (account === undefined) return { target: { kind: "sandbox" }, sender };
-  await requireApproval(context, account, sender, value?.campaign.from?.text, flags.approve === true);
+  const senders = { from: value?.campaign.from?.text, replyTo: value?.campaign.replyTo?.text };
+  await requireApproval(context, account, sender, senders, flags.approve === true);
   return { target: { kind: "smtp", account }, sender };
 }
 
@@ -152,7 +153,7 @@ async function run(context: Context, plan: Plan, flags: Flags, title: string): P
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   progress.note(title);
   try {
-    const password = process.env["BULK_MAIL_PASSWORD"];
+    const password = process.env.BULK_MAIL_PASSWORD;
     const summary = await runCampaign(
       plan,
       {

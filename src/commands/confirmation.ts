@@ -71,6 +71,8 @@ function leftOut({ rows, invalid, skipped, excluded }: NonNullable<CheckReply["c
 export function machine(remoteName: string | undefined): string {
   if (remoteName === undefined) return `${hostname()} (local)`;
   if (remoteName === "ssh-remote") return `${hostname()} (SSH host)`;
+  // A server's own address is no kind of remote.
+  if (remoteName.includes(":")) return `${hostname()} (remote)`;
   if (isContainer(remoteName)) return `${hostname()} (container)`;
   return `${hostname()} (${plainText(remoteName, 40)})`;
 }

@@ -322,7 +322,6 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /** Lower case, and a name with other letters in its ASCII form (UTS 46). */
 function toAsciiHost(host: string): string {
-   
   return /^[\u0000-\u007f]*$/.test(host) ? host.toLowerCase() : domainToASCII(host) || host;
 }
 

@@ -7,7 +7,7 @@ import * as tls from "node:tls";
  * Made once an account: parsing the roots takes milliseconds.
  */
 export function secureContext(ca: string | undefined): tls.SecureContext {
-  const extra = process.env["NODE_EXTRA_CA_CERTS"];
+  const extra = process.env.NODE_EXTRA_CA_CERTS;
   return tls.createSecureContext({
     minVersion: "TLSv1.2",
     ca: [

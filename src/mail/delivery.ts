@@ -12,9 +12,7 @@ import { SendError, type Transport } from "./transports/transport";
 import * as v from "valibot";
 
 /** What became of a try. */
-export type Tried =
-  | { readonly ok: true; readonly reply: string }
-  | { readonly ok: false; readonly failure: Failure };
+export type Tried = { readonly ok: true; readonly reply: string } | { readonly ok: false; readonly failure: Failure };
 
 /** Where a run's transports come from; the sandbox's server lives as long as this. */
 export interface Delivery {

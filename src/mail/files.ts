@@ -125,6 +125,14 @@ export function fileProblem(
   return problemAt("file.unreadable", { ...details, detail: error.detail }, place);
 }
 
+/** Changes whenever the file's size or time does; "missing" for one that cannot be had. */
+export async function stampOf(files: Files, file: string): Promise<string> {
+  return files.stat(file).then(
+    ({ size, mtimeMs }) => `${String(size)} ${String(mtimeMs)}`,
+    () => "missing",
+  );
+}
+
 /** Flushes a directory's entries to disk, where the platform can (Windows cannot, and needs not). */
 export async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === "win32") return;

@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import * as v from "valibot";
 import { syncDirectory } from "./files";
 import { readHistory } from "./journal";
-import { PlanError, type Plan } from "./plan";
+import { PlanError, readPlan, type Plan } from "./plan";
 import { campaignDirectory, makePrivateDirectory } from "./stateDirectory";
 
 const runName = v.pipe(v.string(), v.regex(/^\d{4}-[0-9a-f-]{36}$/));
@@ -61,6 +61,11 @@ export async function importHistory(stateDirectory: string, archive: Buffer): Pr
       await writeFile(path.join(draft, file), Buffer.from(content, "base64"), { mode: 0o600, flush: true });
     // Damage is found here, not in the middle of a later run.
     await readHistory(draft);
+    const plan = await readPlan(draft).catch(() => undefined);
+    if (plan?.campaignId !== parsed.campaignId || plan.runId !== run.slice(5)) {
+      await rm(draft, { recursive: true, force: true });
+      throw new PlanError("A run in the exported journal is incomplete. Export it again.");
+    }
     await rename(draft, path.join(home, run));
     count++;
   }

@@ -20,7 +20,7 @@ export { silentLogger, systemClock } from "./ports";
 export type { CheckResult, Counts, Entry, Prepared, PrepareRequest, SenderDefaults } from "./preflight";
 export { checkRows, prepareCampaign, RowError } from "./preflight";
 export type { Fix, Position, Problem, ProblemCode, Range, Severity } from "./problems";
-export { fileStart, plainText, quote, sentence } from "./problems";
+export { plainText, quote, sentence } from "./problems";
 export type { Provider } from "./providers";
 export { providerById, providers, suggestProvider } from "./providers";
 export type { Column, CsvOptions, RecipientList, Row } from "./recipients";

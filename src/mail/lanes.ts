@@ -69,6 +69,7 @@ export class Lanes {
       ports.clock,
       this.resting,
       () => this.snapshot("waiting"),
+      () => this.limitReached(),
     );
     this.startedAt = new Date(ports.clock.now()).toISOString();
     this.begun = ports.clock.monotonic();
@@ -98,11 +99,11 @@ export class Lanes {
   private async lane(): Promise<void> {
     const transport = this.context.delivery.transport();
     try {
-      while (!this.limitReached) {
+      while (!this.limitReached()) {
         const entry = await this.queue.take();
         if (entry === undefined) break;
         // Another lane may have begun the last one meanwhile.
-        if (this.limitReached) this.queue.back(entry);
+        if (this.limitReached()) this.queue.back(entry);
         else await this.deliver(transport, entry);
       }
     } catch (error) {
@@ -119,26 +120,32 @@ export class Lanes {
     const k = entry.identity;
     // Counted before anything is awaited, so that two lanes do not both take the last place.
     this.begunMessages++;
-    if (!(await this.throttle.turn(this.resting))) return this.untried(entry, false);
+    if (!(await this.throttle.turn(this.resting))) {
+      this.untried(entry, false);
+      return;
+    }
     let left: boolean;
     try {
       left = await isSuppressed(entry.to.address);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
       this.end({ kind: "broken", text: `${error.message}. Restore the suppression file, then resume.` });
-      return this.untried(entry, false);
+      this.untried(entry, false);
+      return;
     }
     if (left) {
       this.begunMessages--;
       journal.append({ t: "skip", k, why: "suppressed since the run was planned", at: clock.now() });
-      return this.settle(entry);
+      this.settle(entry);
+      return;
     }
     const begun = clock.monotonic();
     let message: Message;
     try {
       message = await prepared.compose(entry, { runId: plan.runId, date: new Date(clock.now()) });
     } catch (error) {
-      return this.notComposed(entry, error);
+      this.notComposed(entry, error);
+      return;
     }
     const attempt = (journal.history.fates.get(k)?.attempts ?? 0) + 1;
     journal.append({ t: "attempt", k, n: attempt, id: message.messageId, at: clock.now() });
@@ -320,7 +327,7 @@ export class Lanes {
     this.halt.abort();
   }
 
-  private get limitReached(): boolean {
+  private limitReached(): boolean {
     return this.begunMessages >= (this.context.limit ?? Infinity);
   }
 
@@ -329,7 +336,7 @@ export class Lanes {
     const { plan, journal, hooks } = this.context;
     if (totalsOf(plan, journal.history).pending === 0) return { kind: "finished" };
     if (hooks.stop.aborted || hooks.abort.aborted) return { kind: "stopped" };
-    if (this.limitReached) return { kind: "limit" };
+    if (this.limitReached()) return { kind: "limit" };
     return {
       kind: "broken",
       text: "The run's copy of the list does not hold everybody who was confirmed. Look at the report before sending again.",

@@ -46,7 +46,10 @@ const tableRow: FormatCallback = (element, walk, builder) => {
   builder.closeBlock({ trailingLineBreaks: 1 });
 };
 
-const headings = ["h1", "h2", "h3", "h4", "h5", "h6"].map((selector) => ({ selector, options: { uppercase: false, leadingLineBreaks: 2 } }));
+const headings = ["h1", "h2", "h3", "h4", "h5", "h6"].map((selector) => ({
+  selector,
+  options: { uppercase: false, leadingLineBreaks: 2 },
+}));
 // Lines for the list of mails only, and what mobile programs hide.
 const hidden = ["head", "style", "script", "[style*='display:none']", "[style*='display: none']"];
 

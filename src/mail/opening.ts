@@ -11,7 +11,7 @@ import { checkedValues, compileCampaign, dateless, unsubscribeFault } from "./ca
 import { ColumnNames } from "./columnNames";
 import { compose, placeInText, RowError } from "./composer";
 import { decodeText } from "./decode";
-import { FileError, fileProblem } from "./files";
+import { FileError, fileProblem, stampOf } from "./files";
 import type { Prepared, PrepareRequest } from "./preflight";
 import type { Problem } from "./problems";
 import { fileStart, nearest, plainText, problemAt } from "./problems";
@@ -114,8 +114,9 @@ export class Opening {
   ): Promise<string | undefined> {
     const { files, csv } = this.request;
     try {
+      const stamp = await stampOf(files, file);
       const { value, problems } = decodeText(await files.read(file), file, csv.encoding);
-      this.opened.push({ role, file });
+      this.opened.push({ role, file, stamp });
       this.report(problems);
       return value;
     } catch (error) {
@@ -171,8 +172,9 @@ export class Opening {
     if (campaign.suppress === undefined || file === undefined) return false;
     const { files, csv } = this.request;
     try {
+      const stamp = await stampOf(files, file);
       this.report((await readSuppressed(files, file, csv)).problems);
-      this.opened.push({ role: "suppress", file });
+      this.opened.push({ role: "suppress", file, stamp });
       return true;
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
@@ -190,7 +192,7 @@ export class Opening {
       this.report([fileProblem(look.error, "recipients file", recipients.text, files.root, recipients)]);
       return undefined;
     }
-    this.opened.push({ role: "recipients", file });
+    this.opened.push({ role: "recipients", file, stamp: await stampOf(files, file) });
     const { value, problems } = await openRecipients(files, file, csv);
     this.problems.push(...problems);
     return value;
@@ -282,7 +284,7 @@ export class Opening {
     for (const written of templates.body?.images ?? []) {
       const file = path.resolve(path.dirname(body.file), written);
       const look = await this.looks.at(file);
-      if (look.ok) this.opened.push({ role: "image", file });
+      if (look.ok) this.opened.push({ role: "image", file, stamp: await stampOf(this.request.files, file) });
       else {
         const place = placeInText(body, written);
         this.problems.push(fileProblem(look.error, "image", written, this.request.files.root, place));

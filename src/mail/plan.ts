@@ -5,7 +5,7 @@ import { open, readFile, readdir, rename, rm, stat } from "node:fs/promises";
 import * as path from "node:path";
 import type { Account } from "./account";
 import { readCertificates } from "./delivery";
-import { diskFiles, FileError, syncDirectory, type Files } from "./files";
+import { diskFiles, FileError, stampOf, syncDirectory, type Files } from "./files";
 import { readHistory, type History } from "./journal";
 import { acquireLock, isHeld } from "./lock";
 import type { Clock } from "./ports";
@@ -122,10 +122,14 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
       throw new PlanError("Another run of this campaign was started meanwhile. Look at its report first.");
     const runId = randomUUID();
     const name = `${String(Number(newest?.slice(0, 4) ?? 0) + 1).padStart(4, "0")}-${runId}`;
+    // What a killed maker left behind holds addresses and is of no use.
+    for (const left of (await readdir(home)).filter((one) => one.startsWith("new-")))
+      await rm(path.join(home, left), { recursive: true, force: true });
     const draft = path.join(home, `new-${runId}`);
     await makePrivateDirectory(draft);
     try {
       const files = await diskFiles(root);
+      await refuseChanged(prepared, files);
       const copies: Plan["copies"][number][] = [];
       for (const { role, file } of prepared.opened) {
         if (copies.some(({ original }) => original === file)) continue;
@@ -134,6 +138,8 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
         const sha256 = await copyInto(files, file, path.join(draft, copy));
         copies.push({ original: file, copy, sha256 });
       }
+      // Again behind the copying: what was confirmed is what was copied, all of it.
+      await refuseChanged(prepared, files);
       const attachments: Plan["attachments"][number][] = [];
       for (const file of check.attachments.keys()) {
         const { size } = await files.stat(file);
@@ -216,15 +222,17 @@ export function totalsOf(plan: Plan, history: History): Totals {
 export async function plannedFiles(plan: Plan): Promise<Files> {
   const disk = await diskFiles(plan.root);
   const copies = new Map(plan.copies.map(({ original, copy }) => [original, path.join(plan.directory, copy)]));
-  const pinned = new Map(plan.attachments.map(({ file, sha256 }) => [file, sha256]));
+  const pinned = new Map(plan.attachments.map((one) => [one.file, one]));
   return {
     root: disk.root,
     read: async (file) => {
       const copy = copies.get(file);
       if (copy !== undefined) return readFile(copy);
-      const bytes = await disk.read(file);
-      const expected = pinned.get(file);
-      if (expected === undefined || createHash("sha256").update(bytes).digest("hex") !== expected)
+      const expected = pinned.get(file)?.sha256;
+      if (expected === undefined) throw new FileError("outside", file, "is no part of this run");
+      // Whatever keeps a pinned file from being what it was, also its absence, is a change that a person must see.
+      const bytes = await disk.read(file).catch(() => undefined);
+      if (bytes === undefined || createHash("sha256").update(bytes).digest("hex") !== expected)
         throw new FileError("unreadable", file, changedDetail);
       return bytes;
     },
@@ -234,6 +242,8 @@ export async function plannedFiles(plan: Plan): Promise<Files> {
       yield* createReadStream(copy, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>;
     },
     stat: async (file) => {
+      const attachment = pinned.get(file);
+      if (attachment !== undefined) return { size: attachment.size, mtimeMs: 0 };
       const copy = copies.get(file);
       if (copy === undefined) return disk.stat(file);
       const { size, mtimeMs } = await stat(copy);
@@ -253,7 +263,8 @@ async function runNames(home: string): Promise<readonly string[]> {
   return names.filter((name) => /^\d{4}-[0-9a-f-]{36}$/.test(name)).sort();
 }
 
-async function readPlan(directory: string): Promise<Plan> {
+/** The plan in a run's folder. */
+export async function readPlan(directory: string): Promise<Plan> {
   const plan = JSON.parse(await readFile(path.join(directory, "plan.json"), "utf8")) as Omit<Plan, "directory">;
   if ((plan.version as number) !== 1)
     throw new PlanError("This run was planned by a newer Bulk Mail. Update, then resume.");
@@ -270,6 +281,16 @@ async function changedOriginals(plan: Plan): Promise<readonly string[]> {
     if (now !== sha256) changed.push(original);
   }
   return changed;
+}
+
+/** Throws `PlanError` when a file is not what it was when the campaign was opened and checked. */
+async function refuseChanged(prepared: Prepared, files: Files): Promise<void> {
+  for (const { role, file, stamp } of prepared.opened)
+    // The suppression file is meant to change: it is read afresh before every message.
+    if (role !== "suppress" && (await stampOf(files, file)) !== stamp)
+      throw new PlanError(
+        "The campaign or its list was changed while it was being checked. Nothing was sent: send again.",
+      );
 }
 
 async function copyInto(files: Files, from: string, to: string): Promise<string> {

@@ -77,6 +77,8 @@ export interface Prepared {
   readonly opened: readonly {
     readonly role: "campaign" | "body" | "recipients" | "suppress" | "image";
     readonly file: string;
+    /** As `stampOf` gave it before the file was read. */
+    readonly stamp: string;
   }[];
   /**
    * The rows that `where` keeps, in order, each with its fate. Reads the list and the suppression file again. Throws

@@ -221,7 +221,8 @@ export function sentence<C extends ProblemCode>(code: C, ...args: Arguments<C>):
 }
 
 /** What the sentence of a code is about; an empty object where it takes nothing. */
-export type ProblemDetails<C extends ProblemCode> = Parameters<(typeof sentences)[C]> extends [infer A] ? A : Record<string, never>;
+export type ProblemDetails<C extends ProblemCode> =
+  Parameters<(typeof sentences)[C]> extends [infer A] ? A : Record<string, never>;
 
 /** A problem with the sentence of its code; an error unless `more` says otherwise. */
 export function problemAt<C extends ProblemCode>(

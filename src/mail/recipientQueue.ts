@@ -22,6 +22,7 @@ export class RecipientQueue {
    * @param entries the list; only those are handed out that `fates` does not call settled
    * @param rest aborts: nobody is handed out any more
    * @param onIdle called when everybody left has to wait
+   * @param full whether this stretch takes nobody more; asked again whenever a recipient comes back
    */
   constructor(
     entries: AsyncIterable<Entry>,
@@ -29,6 +30,7 @@ export class RecipientQueue {
     private readonly clock: Clock,
     private readonly rest: AbortSignal,
     private readonly onIdle: () => void,
+    private readonly full: () => boolean = () => false,
   ) {
     this.source = entries[Symbol.asyncIterator]();
     rest.addEventListener("abort", () => this.stir(), { once: true });
@@ -37,7 +39,7 @@ export class RecipientQueue {
   /** The next recipient whose time has come; undefined when nobody is left or the run rests. Every one taken is given `back` or `done`. */
   async take(): Promise<Mailable | undefined> {
     for (;;) {
-      if (this.rests()) return undefined;
+      if (this.rests() || (this.taken === 0 && this.full())) return undefined;
       const entry = this.waiting.take(this.clock.now()) ?? (this.ended ? undefined : await this.read());
       if (entry !== undefined) {
         this.taken++;

@@ -96,11 +96,14 @@ export function settingsOf(form: AccountForm): Readonly<Record<string, unknown>>
   return settings;
 }
 
+/** What is shown in red although it keeps nothing from working: the password, or every mail, is at risk. */
+const dangers: ReadonlySet<string> = new Set(["account.insecure", "account.unverified"]);
+
 /** A problem in the words of the form. */
-export function formProblem({ field, severity, message, mend }: AccountProblem): FormProblem {
+export function formProblem({ code, field, severity, message, mend }: AccountProblem): FormProblem {
   return {
     field: fieldOf(field),
-    severity,
+    severity: dangers.has(code) ? "danger" : severity,
     message,
     ...(mend === undefined
       ? {}

@@ -30,7 +30,8 @@ export type FieldName = keyof AccountForm | "";
 /** One thing that is wrong, in the words of a form. */
 export interface FormProblem {
   readonly field: FieldName;
-  readonly severity: "error" | "warning" | "information";
+  /** An `error` keeps the account from being used; a `danger` does not, but is shown in red. */
+  readonly severity: "error" | "danger" | "warning" | "information";
   readonly message: string;
   /** What one click can do about it. */
   readonly mend?: { readonly title: string; readonly values: Partial<AccountForm> };

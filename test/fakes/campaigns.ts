@@ -1,4 +1,6 @@
-/** Small campaigns as text. */
+/** Small campaigns as text, and files of campaigns. */
+import { realpathSync, statSync } from "node:fs";
+import { isBelow } from "../../src/mail/files";
 
 /** A campaign with its list: `count` recipients person0… at example.com, the row's number in subject and body. */
 export function smallCampaign(count: number, frontMatter = ""): Readonly<Record<string, string>> {
@@ -28,4 +30,16 @@ export function loopbackSettings(port: number, more: Readonly<Record<string, unk
     "bulkMail.retry.initialDelay": 10,
     "bulkMail.retry.maxDelay": 50,
   });
+}
+
+/** The stamp of a file as a campaign that was opened now would hold it (`stampOf`, without its wait). */
+export function stampNow(root: string, file: string): string {
+  try {
+    const real = realpathSync(file);
+    if (!isBelow(realpathSync(root), real)) return "missing";
+    const { size, mtimeMs } = statSync(real);
+    return `${String(size)} ${String(mtimeMs)}`;
+  } catch {
+    return "missing";
+  }
 }

@@ -1,10 +1,10 @@
 /** Problems as VS Code shows them: the right file, line and code for each kind of bad input. */
 import assert from "node:assert/strict";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as vscode from "vscode";
-import { closeEditors, makeFolder, until, writeFiles } from "../fakes/editor";
+import { closeEditors, extensionRoot, makeFolder, until, writeFiles } from "../fakes/editor";
 import { eventually } from "../host/wait";
 
 const id = "5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01";
@@ -15,6 +15,10 @@ function campaign(lines: Readonly<Record<string, string>> = {}, body = "Hello {{
   const fields = { id, subject: "Hello", from: "Ada <ada@example.com>", recipients: "people.csv", ...lines };
   const front = Object.entries(fields).filter(([, value]) => value !== "");
   return ["---", ...front.map(([key, value]) => `${key}: ${value}`), "---", body, ""].join("\n");
+}
+
+function summary(diagnostics: readonly vscode.Diagnostic[]): readonly string[] {
+  return diagnostics.map(({ code, range }) => `${typeof code === "string" ? code : ""}:${String(range.start.line)}`);
 }
 
 /** Where a problem is expected: file, zero-based line, code. */
@@ -33,7 +37,9 @@ describe("diagnostics", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  before(async () => await vscode.extensions.getExtension("bulk-mail.bulk-mail")?.activate());
+  before(async () => {
+    await vscode.extensions.getExtension("bulk-mail.bulk-mail")?.activate();
+  });
 
   const uri = (name: string): vscode.Uri => vscode.Uri.file(path.join(folder, name));
 
@@ -47,11 +53,8 @@ describe("diagnostics", () => {
     });
   }
 
-  async function lenses(): Promise<readonly string[]> {
-    const found = await vscode.commands.executeCommand<vscode.CodeLens[]>(
-      "vscode.executeCodeLensProvider",
-      uri("hello.mail.md"),
-    );
+  async function lenses(name = "hello.mail.md"): Promise<readonly string[]> {
+    const found = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri(name));
     assert.ok(found.every(({ range }) => range.start.line === 0));
     return found.map(({ command }) => command?.title ?? "");
   }
@@ -146,13 +149,16 @@ describe("diagnostics", () => {
   for (const [title, files, expected] of kinds) {
     it(`shows ${title} at its place (issue: bad input)`, async () => {
       await open(files);
-      const found = shown(expected.file).map(({ range, code }) => ({ line: range.start.line, code }));
-      assert.ok(
-        found.some(({ line, code }) => line === expected.line && code === expected.code),
-        `${expected.code} in line ${String(expected.line)} of ${expected.file} is not among ${JSON.stringify({
-          list: shown("people.csv").map(({ code, range }) => [code, range.start.line]),
-          campaign: shown("hello.mail.md").map(({ code, range }) => [code, range.start.line]),
-        })}`,
+      const seen = (): string => JSON.stringify([shown("people.csv"), shown("hello.mail.md")].map(summary));
+      // What is about another file may come with a later check, when VS Code has told of that file.
+      await eventually(
+        () => Promise.resolve(`${expected.code} in line ${String(expected.line)} among ${seen()}`),
+        () =>
+          Promise.resolve(
+            shown(expected.file).some(({ range, code }) => range.start.line === expected.line && code === expected.code)
+              ? true
+              : undefined,
+          ),
       );
     });
   }
@@ -161,6 +167,16 @@ describe("diagnostics", () => {
     await open({ "hello.mail.md": campaign(), "people.csv": people });
     assert.deepEqual([...shown("hello.mail.md"), ...shown("people.csv")], []);
     assert.deepEqual(await lenses(), ["2 recipients", "Preview", "Send test to me", "Rehearse", "Send…"]);
+  });
+
+  it("finds nothing wrong with the example that people try first", async () => {
+    folder = await makeFolder({});
+    await cp(path.join(extensionRoot(), "examples", "spring"), folder, { recursive: true });
+    await vscode.window.showTextDocument(uri("spring.mail.md"));
+    await eventually("the count", async () =>
+      (await lenses("spring.mail.md"))[0] === "25 recipients" ? true : undefined,
+    );
+    assert.deepEqual(shown("spring.mail.md"), []);
   });
 
   it("counts problems in the CodeLens, and offers no sending then", async () => {

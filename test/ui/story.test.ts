@@ -81,8 +81,8 @@ describe("the whole story, by clicking and typing (R1-R4, R8, R11, R13, R15, R33
     await frame.getByText("Saved.").waitFor();
     const settings = JSON.parse(await settingsFile()) as Record<string, Record<string, Record<string, unknown>>>;
     assert.deepEqual(
-      { ...settings["bulkMail.accounts"]?.["work"] },
-      { ...settings["bulkMail.accounts"]?.["work"], host: "localhost", port: server.port, user },
+      { ...settings["bulkMail.accounts"]?.work },
+      { ...settings["bulkMail.accounts"]?.work, host: "localhost", port: server.port, user },
     );
     assert.doesNotMatch(await settingsFile(), /correct-horse|password"\s*:\s*"[^"]*horse/);
     assert.deepEqual(await filesWith(opened.folder, password, user), []);
@@ -108,7 +108,7 @@ describe("the whole story, by clicking and typing (R1-R4, R8, R11, R13, R15, R33
     await workbench.quickInput("me@example.com");
     await server.until(1);
     assert.deepEqual(server.received[0]?.to, ["me@example.com"]);
-    assert.match(server.received[0]?.parsed.subject ?? "", /Invoice 12 for Zoë Ørsted/);
+    assert.match(server.received[0].parsed.subject ?? "", /Invoice 12 for Zoë Ørsted/);
     server.received.length = 0;
   });
 

@@ -65,10 +65,10 @@ describe("account form", () => {
     assert.deepEqual(mended[0]?.mend?.values, { security: "tls" });
     const checked = parseAccount("a b", { host: "smtp.example.com", user: "a@example.com", tls: { verify: false } });
     assert.deepEqual(
-      checked.problems.map(formProblem).map(({ field, mend }) => [field, mend?.values]),
+      checked.problems.map(formProblem).map(({ field, severity, mend }) => [field, severity, mend?.values]),
       [
-        ["name", undefined],
-        ["verify", { verify: true }],
+        ["name", "error", undefined],
+        ["verify", "danger", { verify: true }],
       ],
     );
     const unknown = parseAccount("work", { host: "smtp.example.com", user: "a@example.com", pasword: "x" });

@@ -11,6 +11,7 @@ import { createPlan, lastRun, PlanError, runsOf, type Plan } from "../../src/mai
 import { systemClock } from "../../src/mail/ports";
 import type { Prepared } from "../../src/mail/preflight";
 import { loopbackAccount, quickPace } from "../fakes/accounts";
+import { stampNow } from "../fakes/campaigns";
 
 const campaignId = "7d0c1a52-0000-4000-8000-000000000001";
 
@@ -48,7 +49,7 @@ describe("history archive (R57)", () => {
         stateDirectory,
         prepared: {
           campaign: { id: campaignId, file },
-          opened: [{ role: "campaign", file }],
+          opened: [{ role: "campaign", file, stamp: stampNow(root, file) }],
         } as unknown as Prepared,
         check: {
           problems: [],

@@ -23,6 +23,7 @@ import {
 import { systemClock } from "../../src/mail/ports";
 import type { CheckResult, Counts, Prepared } from "../../src/mail/preflight";
 import { loopbackAccount, quickPace } from "../fakes/accounts";
+import { stampNow } from "../fakes/campaigns";
 
 const campaignId = "7d0c1a52-0000-4000-8000-000000000001";
 const smtp: Target = { kind: "smtp", account: loopbackAccount(2525) };
@@ -77,7 +78,7 @@ describe("plan (R57)", () => {
       // What a plan needs of a prepared campaign; the rest is never touched.
       prepared: {
         campaign: { id: campaignId, file: inRoot("spring.mail.md") },
-        opened: opened.map(([role, file]) => ({ role, file })),
+        opened: opened.map(([role, file]) => ({ role, file, stamp: stampNow(root, file) })),
       } as unknown as Prepared,
       check: {
         problems: [],
@@ -124,6 +125,16 @@ describe("plan (R57)", () => {
   it("can be read back as it was made", async () => {
     const plan = await create();
     assert.deepEqual((await lastRun(stateDirectory, campaignId, "real"))?.plan, JSON.parse(JSON.stringify(plan)));
+  });
+
+  it("is not made of a list that was changed since it was checked", async () => {
+    const request = requestFor();
+    await writeFile(inRoot("list.csv"), "email\nsomebody.else@example.com\n");
+    await assert.rejects(
+      createPlan(request, systemClock),
+      (error) => error instanceof PlanError && /was changed/.test(error.message),
+    );
+    assert.equal(await lastRun(stateDirectory, campaignId, "real"), undefined);
   });
 
   it("copies a file once that is opened twice", async () => {
@@ -308,7 +319,7 @@ describe("plan (R57)", () => {
       await rm(inRoot("terms.pdf"));
       await writeFile(path.join(folder, "same.pdf"), "the terms");
       await symlink(path.join(folder, "same.pdf"), inRoot("terms.pdf"));
-      await assert.rejects(files.read(inRoot("terms.pdf")), { reason: "outside" });
+      await assert.rejects(files.read(inRoot("terms.pdf")), { reason: "unreadable" });
     });
   });
 

@@ -305,8 +305,8 @@ function isDestroyed(connection: SMTPConnection): boolean {
 function stageOf(error: EngineError, reached: Stage): Stage {
   if (reached === "body" || reached === "reply") return reached;
   const command = error.command ?? "";
-  if (/^AUTH/.test(command)) return "auth";
-  if (/^STARTTLS/.test(command) || error.code === "ETLS") return "starttls";
+  if (command.startsWith("AUTH")) return "auth";
+  if (command.startsWith("STARTTLS") || error.code === "ETLS") return "starttls";
   if (/^(?:EHLO|HELO)/.test(command)) return "ehlo";
   if (command === "MAIL FROM") return "mail";
   if (command === "RCPT TO") return "rcpt";

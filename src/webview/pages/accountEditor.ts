@@ -238,7 +238,7 @@ function section(title: string, ...fields: readonly { readonly element: HTMLElem
 function messagesFor(name: keyof AccountForm, editing: Editing, actions: EditorActions): readonly Message[] {
   return editing.problems
     .filter((problem) => problem.field === name)
-    .filter((problem) => problem.severity === "warning" || editing.touched.has(name))
+    .filter(({ severity }) => severity === "warning" || severity === "danger" || editing.touched.has(name))
     .map((problem) => messageOf(problem, actions));
 }
 

@@ -35,7 +35,7 @@ interface CheckboxElement extends HTMLElement {
 
 /** Something to say about a field, with the one click that mends it. */
 export interface Message {
-  readonly severity: "error" | "warning" | "information";
+  readonly severity: "error" | "danger" | "warning" | "information";
   readonly text: string;
   readonly action?: { readonly title: string; readonly run: () => void };
 }

@@ -207,7 +207,7 @@ function test(): void {
   const draft = currentDraft();
   if (draft === undefined) return;
   const key = selected;
-  bar.testing(`Connecting to ${draft.form.host.trim() || "the server"}…`);
+  bar.testing(`Testing the connection to ${draft.form.host.trim() || "the server"}…`);
   run(
     host.request("test", editOf(draft), draft.password).then((reply) => {
       if (selected !== key) return;
