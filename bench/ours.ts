@@ -35,7 +35,7 @@ async function main(): Promise<void> {
         stateDirectory: path.join(folder, "state"),
         prepared,
         check: await checkRows(prepared),
-        target: { kind: "smtp", account },
+        target: { kind: "smtp", account, caSha256: undefined },
         root: folder,
         pace: {
           delay: 0,

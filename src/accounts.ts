@@ -72,7 +72,7 @@ export type Saved =
   | { readonly kind: "saved" }
   | { readonly kind: "problems"; readonly problems: readonly AccountProblem[] }
   | { readonly kind: "cancelled" }
-  /** The settings could not be written; `text` is VS Code's reason as plain text. */
+  /** The settings could not be written; `text` is the reason as plain text. */
   | { readonly kind: "failed"; readonly text: string };
 
 /** What accounts ask of the outside. */
@@ -144,6 +144,8 @@ export class Accounts {
    * endpoint that this replaces is forgotten. An account moved to a farther level leaves the nearer one, which would hide it.
    */
   async save(scope: SettingsScope, draft: Draft): Promise<Saved> {
+    if (!this.ports.settings.levels(scope).includes(draft.level))
+      return { kind: "failed", text: "These settings cannot be written here: trust the workspace first." };
     const { account, problems, caSha256 } = await this.examine(scope, draft);
     if (account === undefined) return { kind: "problems", problems };
     const candidate = this.candidate(scope, draft.level, account, caSha256);
@@ -231,7 +233,10 @@ export class Accounts {
     const { account, problems, caSha256 } = await this.examine(scope, draft);
     if (account === undefined) {
       const first = problems.find((problem) => problem.severity === "error");
-      return refused("This account cannot be used as it is. Open Accounts to mend it.", first?.message ?? "");
+      return refused(
+        "This account cannot be used as it is. Open Accounts to mend it.",
+        first === undefined ? "" : `${first.field}: ${first.message}`,
+      );
     }
     const before = await this.previous(scope, draft);
     if (before !== undefined && !before.approved) {

@@ -6,7 +6,7 @@ import { openContext } from "./commandLine/context";
 import { exportJournal, importJournal, report } from "./commandLine/report";
 import { send } from "./commandLine/send";
 import { exit, options, Refusal, usage, type Flags } from "./commandLine/usage";
-import { FileError, JournalError, PlanError } from "./mail/index";
+import { FileError, JournalError, plainText, PlanError } from "./mail/index";
 
 async function main(): Promise<number> {
   const { flags, words } = readArguments();
@@ -60,7 +60,16 @@ main().then(
       error instanceof PlanError ||
       error instanceof JournalError ||
       error instanceof FileError;
-    process.stderr.write(`${known ? error.message : ((error as Error).stack ?? String(error))}\n`);
+    process.stderr.write(
+      `${
+        known
+          ? error.message
+              .split("\n")
+              .map((line) => plainText(line, 1000))
+              .join("\n")
+          : ((error as Error).stack ?? String(error))
+      }\n`,
+    );
     process.exitCode = error instanceof Refusal ? error.code : known ? exit.account : exit.problems;
   },
 );

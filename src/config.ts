@@ -1,7 +1,7 @@
 /** The only reader and writer of settings. What it hands out is checked and frozen. */
 import * as vscode from "vscode";
 import type { ProgressPlace, SettingKey, SettingTypes } from "./contributions";
-import { section, settings } from "./contributions";
+import { checkedSetting, section, settings } from "./contributions";
 import type { Account, CsvOptions, Pace } from "./mail/index";
 
 /** Where a setting stands: the nearer level wins. `workspaceFolder` exists in workspaces of several folders only. */
@@ -70,11 +70,16 @@ export function readSettings(scope?: SettingsScope): Settings {
  * own, a workspace may slow it down and never speed it up. Undefined is the sandbox: as fast as it goes.
  */
 export function readPace(account: Account | undefined, level: Level, scope?: SettingsScope): Pace {
+  const tightened = (key: PaceKey, tighter: (mine: number, theirs: number) => number): number =>
+    level === "user" ? tighter(userValue(key), workspaceValue(key, scope) ?? userValue(key)) : read(key, scope);
   const retries = {
-    maxAttempts: read("retry.maxAttempts", scope),
-    retryInitialDelay: read("retry.initialDelay", scope),
-    retryMaxDelay: read("retry.maxDelay", scope),
-    pauseAfterFailures: read("pauseAfterFailures", scope),
+    maxAttempts: tightened("retry.maxAttempts", Math.min),
+    retryInitialDelay: tightened("retry.initialDelay", Math.max),
+    retryMaxDelay: tightened("retry.maxDelay", Math.max),
+    // 0 never pauses, so it is the loosest of all.
+    pauseAfterFailures: tightened("pauseAfterFailures", (mine, theirs) =>
+      mine === 0 ? theirs : theirs === 0 ? mine : Math.min(mine, theirs),
+    ),
   };
   if (account === undefined) return Object.freeze({ delay: 0, connections: 1, ...retries });
   const own = level === "user";
@@ -89,6 +94,8 @@ export function readPace(account: Account | undefined, level: Level, scope?: Set
     ...retries,
   });
 }
+
+type PaceKey = "retry.maxAttempts" | "retry.initialDelay" | "retry.maxDelay" | "pauseAfterFailures";
 
 /** Calls `listener` whenever one of our settings changes, by whatever hand. */
 export function onDidChangeSettings(listener: () => void): vscode.Disposable {
@@ -137,7 +144,8 @@ export const accountSettings: AccountSettings<SettingsScope> = {
     }
   },
   levels: (scope) =>
-    folderOf(scope) === undefined
+    // Without trust VS Code hides what a workspace sets here: writing would replace what cannot be seen.
+    folderOf(scope) === undefined || !vscode.workspace.isTrusted
       ? ["user"]
       : severalFolders()
         ? ["workspaceFolder", "workspace", "user"]
@@ -146,6 +154,11 @@ export const accountSettings: AccountSettings<SettingsScope> = {
 
 function configuration(scope: SettingsScope): vscode.WorkspaceConfiguration {
   return vscode.workspace.getConfiguration(section, folderOf(scope)?.uri);
+}
+
+/** VS Code warns in its log when a setting of the whole window is read for a resource. */
+function configurationFor(key: SettingKey, scope: SettingsScope): vscode.WorkspaceConfiguration {
+  return settings[key].scope === "resource" ? configuration(scope) : vscode.workspace.getConfiguration(section);
 }
 
 function folderOf(scope: SettingsScope): vscode.WorkspaceFolder | undefined {
@@ -170,26 +183,17 @@ function target(level: Level): vscode.ConfigurationTarget {
 }
 
 function read<K extends SettingKey>(key: K, scope: SettingsScope): SettingTypes[K] {
-  return checked(key, configuration(scope).get<unknown>(key)) ?? settings[key].default;
+  return checkedSetting(key, configurationFor(key, scope).get<unknown>(key)) ?? settings[key].default;
 }
 
 function userValue<K extends SettingKey>(key: K): SettingTypes[K] {
   const found = vscode.workspace.getConfiguration(section).inspect<unknown>(key);
-  return checked(key, found?.globalValue) ?? settings[key].default;
+  return checkedSetting(key, found?.globalValue) ?? settings[key].default;
 }
 
 function workspaceValue<K extends SettingKey>(key: K, scope: SettingsScope): SettingTypes[K] | undefined {
-  const found = configuration(scope).inspect<unknown>(key);
-  return checked(key, found?.workspaceFolderValue ?? found?.workspaceValue);
-}
-
-/** `value` when the setting may hold it. */
-function checked<K extends SettingKey>(key: K, value: unknown): SettingTypes[K] | undefined {
-  const { default: fallback, minimum = -Infinity, maximum = Infinity, options } = settings[key];
-  if (typeof value !== typeof fallback) return undefined;
-  if (typeof value === "number" && !(Number.isInteger(value) && value >= minimum && value <= maximum)) return undefined;
-  if (typeof value === "string" && options !== undefined && !options.includes(value)) return undefined;
-  return value as SettingTypes[K];
+  const found = configurationFor(key, scope).inspect<unknown>(key);
+  return checkedSetting(key, found?.workspaceFolderValue ?? found?.workspaceValue);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

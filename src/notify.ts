@@ -48,6 +48,12 @@ export function reportError(error: unknown, speak: Notifications, logger: Logger
     speak.error(error.message, ...error.actions);
     return;
   }
+  // The core's own sentences lose their class on the way out of the worker, not their name.
+  if (error instanceof Error && ["JournalError", "PlanError"].includes(error.name)) {
+    speak.error(error.message, { title: "Show Log", run: showLog });
+    logger.error(error.message);
+    return;
+  }
   logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
   speak.error("Something in Bulk Mail went wrong. The log says what.", { title: "Show Log", run: showLog });
 }
@@ -57,7 +63,14 @@ function show(
   message: string,
   actions: readonly Action[],
 ): void {
-  void toast(unlinked(message, 400), ...actions.map(({ title }) => title)).then((title) =>
-    actions.find((action) => action.title === title)?.run(),
-  );
+  void toast(unlinked(message, 400), ...actions.map(({ title }) => title))
+    .then(async (title) => await actions.find((action) => action.title === title)?.run())
+    .then(undefined, (error: unknown) => {
+      // What a button starts tells of its own failures; this one has nobody else who would.
+      void vscode.window.showErrorMessage(
+        error instanceof HumanError
+          ? unlinked(error.message, 400)
+          : "Something in Bulk Mail went wrong. Try the command itself.",
+      );
+    });
 }

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { campaignName } from "./campaignFiles";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
-import type { RunState, World } from "./mail/index";
+import type { Logger, RunState, World } from "./mail/index";
 import type { SendTask } from "./sendTask";
 
 const scheme = "bulk-mail-report";
@@ -18,6 +18,7 @@ export class Reports implements vscode.TextDocumentContentProvider, Disposable {
   constructor(
     private readonly task: Pick<SendTask, "ask" | "onDidEnd">,
     private readonly stateDirectory: () => string,
+    private readonly logger: Logger,
   ) {
     this.owned.add(vscode.workspace.registerTextDocumentContentProvider(scheme, this));
     // An open report follows its campaign's runs.
@@ -49,8 +50,13 @@ export class Reports implements vscode.TextDocumentContentProvider, Disposable {
   async provideTextDocumentContent({ query }: vscode.Uri): Promise<string> {
     const [campaignId = "", world] = query.split("/");
     if (world !== "real" && world !== "sandbox") return "";
-    const report = await this.task.ask.request("report", { stateDirectory: this.stateDirectory(), campaignId, world });
-    const text = report ?? "This campaign has not been sent yet.\n";
+    const text = await this.task.ask
+      .request("report", { stateDirectory: this.stateDirectory(), campaignId, world })
+      .then((report) => report ?? "This campaign has not been sent yet.\n")
+      .catch((error: unknown) => {
+        this.logger.error(`The report cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+        return "The report cannot be read. The log says why.\n";
+      });
     return world === "sandbox" ? `Sandbox: nothing left this machine.\n\n${text}` : text;
   }
 

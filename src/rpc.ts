@@ -45,7 +45,7 @@ type Wire =
   | { readonly rpc: "request"; readonly id: number; readonly method: string; readonly args: readonly unknown[] }
   | { readonly rpc: "event"; readonly method: string; readonly args: readonly unknown[] }
   | { readonly rpc: "reply"; readonly id: number; readonly value: unknown }
-  | { readonly rpc: "error"; readonly id: number; readonly message: string };
+  | { readonly rpc: "error"; readonly id: number; readonly name: string; readonly message: string };
 
 interface Pending {
   resolve(value: unknown): void;
@@ -81,7 +81,12 @@ export function createRpc<Remote extends Methods<Remote>, Local extends Methods<
           (value) => post({ rpc: "reply", id: message.id, value }),
           (error: unknown) => {
             options.onError?.(messageOf(error));
-            post({ rpc: "error", id: message.id, message: messageOf(error) });
+            post({
+              rpc: "error",
+              id: message.id,
+              name: error instanceof Error ? error.name : "Error",
+              message: messageOf(error),
+            });
           },
         );
         break;
@@ -92,7 +97,7 @@ export function createRpc<Remote extends Methods<Remote>, Local extends Methods<
         settle(message.id)?.resolve(message.value);
         break;
       case "error":
-        settle(message.id)?.reject(new Error(message.message));
+        settle(message.id)?.reject(Object.assign(new Error(message.message), { name: message.name }));
         break;
     }
   });

@@ -1,11 +1,12 @@
 /** The background send: owns the worker that sends, one run a campaign at a time, and tells how each of them stands. */
 import { randomUUID } from "node:crypto";
 import * as vscode from "vscode";
+import type { ResolvedAccount } from "./accounts";
 import { campaignName } from "./campaignFiles";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import type { Log } from "./log";
-import type { Account, Credentials, Pace, Progress, RunSummary, Target, Totals, Tried } from "./mail/index";
+import type { Credentials, Pace, Progress, RunSummary, Target, Totals, Tried } from "./mail/index";
 import { HumanError } from "./notify";
 import type { Handlers } from "./rpc";
 import type {
@@ -199,8 +200,7 @@ export class SendTask implements Disposable {
 
   /** Connects and signs in, sends nothing. Aborting `signal` gives up. */
   async verify(
-    account: Account,
-    root: string | undefined,
+    { account, root, caSha256 }: Pick<ResolvedAccount, "account" | "root" | "caSha256">,
     credentials: Credentials,
     signal: AbortSignal,
   ): Promise<Tried> {
@@ -210,7 +210,7 @@ export class SendTask implements Disposable {
     try {
       return await this.withSecret(
         () => Promise.resolve(credentials),
-        () => this.thread.request("verify", key, account, root),
+        () => this.thread.request("verify", key, account, root, caSha256),
         key,
       );
     } finally {

@@ -61,7 +61,7 @@ export function createServices(outside: Outside): Services & Disposable {
   const task = owned.add(new SendTask(script, log));
   const statusBar = owned.add(new StatusBar());
   owned.add(new RunProgress(task, statusBar, () => readSettings().progress));
-  const reports = owned.add(new Reports(task, stateDirectory));
+  const reports = owned.add(new Reports(task, stateDirectory, log));
   const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
 
   owned.add(
@@ -128,8 +128,8 @@ function languageThread(script: string, log: Log): WorkerThread {
 
 /** Tries an account in the thread that sends. */
 export function verifyWith(task: SendTask): Verify {
-  return async ({ account, root, credentials }, signal) => {
-    const tried = await task.verify(account, root, credentials, signal);
+  return async (resolved, signal) => {
+    const tried = await task.verify(resolved, resolved.credentials, signal);
     if (tried.ok) return { ok: true };
     const { text, reply } = tried.failure;
     return { ok: false, text, reply };

@@ -60,7 +60,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     abort: (key) => {
       runs.abort(key);
     },
-    verify: (key, account, root) => runs.verify(key, account, root),
+    verify: (key, account, root, caSha256) => runs.verify(key, account, root, caSha256),
     sendTest: (order) => runs.sendTest(order),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,

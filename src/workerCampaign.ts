@@ -229,8 +229,10 @@ export class Previews {
       }
       signal.throwIfAborted();
     }
-    this.kept = { stamp: await this.stampOf(request, opened.files), opened, entries, count };
-    return this.kept;
+    const made = { stamp: await this.stampOf(request, opened.files), opened, entries, count };
+    // A problem may be about a file that is not there yet, whose coming no stamp tells.
+    if (opened.problems.length === 0) this.kept = made;
+    return made;
   }
 
   private async stampOf(request: CampaignRequest, files: readonly string[]): Promise<string> {

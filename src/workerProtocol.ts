@@ -181,7 +181,7 @@ export interface WorkerApi {
   stop(key: string): undefined;
   /** Ends at once; what was handed over without a reply is unknown. */
   abort(key: string): undefined;
-  verify(key: string, account: Account, root: string | undefined): Promise<Tried>;
+  verify(key: string, account: Account, root: string | undefined, caSha256: string | undefined): Promise<Tried>;
   sendTest(order: TestOrder): Promise<TestReply>;
   /** The id of a campaign on disk. */
   idOf(file: string): Promise<string | undefined>;

@@ -4,6 +4,7 @@ import {
   createPlan,
   FileError,
   formatReport,
+  JournalError,
   lastRun,
   parseMailbox,
   PlanError,
@@ -67,7 +68,8 @@ export class Runs {
         return { kind: "ran", campaignId: plan.campaignId, summary };
       } catch (error) {
         // What a plan cannot be made of is told in the core's own words; all else is broken code or a broken disk.
-        if (error instanceof PlanError) return { kind: "refused", text: error.message };
+        if (error instanceof PlanError || error instanceof JournalError)
+          return { kind: "refused", text: error.message };
         if (error instanceof FileError) {
           return { kind: "refused", text: `${quote(error.file)} ${error.detail}. Nothing was sent.` };
         }
@@ -79,10 +81,11 @@ export class Runs {
   }
 
   /** Connects and signs in with the host's secret for `key`. */
-  async verify(key: string, account: Account, root: string | undefined): Promise<Tried> {
+  async verify(key: string, account: Account, root: string | undefined, caSha256: string | undefined): Promise<Tried> {
     return await this.steered(key, async ({ abort }) => {
       try {
-        return await verifyAccount(account, root, await this.host.credentials(key), this.logger, abort.signal);
+        const credentials = await this.host.credentials(key);
+        return await verifyAccount(account, root, caSha256, credentials, this.logger, abort.signal);
       } catch (error) {
         return certificatesMissing(error);
       }
@@ -104,7 +107,8 @@ export class Runs {
       const to = parseMailbox(order.to);
       if (!to.ok) throw new Error("The host lets only one valid address through.");
       try {
-        const ca = target.kind === "smtp" ? await readCertificates(target.account, order.campaign.root) : undefined;
+        const { root } = order.campaign;
+        const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
         const credentials = await this.host.credentials(order.key);
         const about = { stateDirectory, ca, credentials, logger: this.logger, testId: randomUUID(), date: new Date() };
         return await sendTest(prepared, entry, to.mailbox, target, about, abort.signal);
@@ -205,7 +209,8 @@ async function planOf(order: Extract<RunOrder, { kind: "resume" }>): Promise<Pla
   const { target, stateDirectory, campaignId } = order;
   const last = await lastRun(stateDirectory, campaignId, target.kind === "smtp" ? "real" : target.kind);
   if (last?.plan.runId !== order.runId) return { kind: "changed" };
-  const ca = target.kind === "smtp" ? await readCertificates(target.account, last.plan.root) : undefined;
+  const { root } = last.plan;
+  const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
   return { ...last.plan, target, ca, pace: order.pace };
 }
 

@@ -67,9 +67,20 @@ export class WorkerThread implements Disposable {
     return await this.ask(limitMs, method, args);
   }
 
-  /** Tells the worker to take it easy; nothing happens when it does not run. */
+  /**
+   * Tells the worker to take it easy; nothing happens when it does not run. A thread that still loads hears it right behind
+   * the requests that wait for it, never before: it would not know yet what is meant.
+   */
   steer(method: "stop" | "abort", key: string): void {
-    this.running?.rpc.event(method, key);
+    const { running } = this;
+    if (running === undefined) return;
+    running.ready.then(
+      () => {
+        if (running.ended === undefined) running.rpc.event(method, key);
+      },
+      // Who asked for the work hears that the thread died.
+      () => {},
+    );
   }
 
   /** Ends the thread at once. What is pending rejects with `reason`. */

@@ -61,7 +61,7 @@ export function prepare(
 /** A problem as compilers print one. */
 export function formatProblem({ file, range, severity, message }: Problem): string {
   const { line, character } = range.start;
-  return `${path.relative(process.cwd(), file)}:${String(line + 1)}:${String(character + 1)}: ${severity}: ${plainText(message, 500)}`;
+  return `${plainText(path.relative(process.cwd(), file))}:${String(line + 1)}:${String(character + 1)}: ${severity}: ${plainText(message, 500)}`;
 }
 
 /** A whole number above 0 from an option. */

@@ -50,7 +50,7 @@ export async function openContext(campaign: string | undefined, flags: Flags): P
     file,
     root,
     files: await diskFiles(root),
-    stateDirectory: stateDirectoryOf(flags),
+    stateDirectory: stateDirectoryOf(flags, settingsFile),
     csv: {
       delimiter: settingsFile.get("csv.delimiter") as CsvOptions["delimiter"],
       encoding: settingsFile.get("csv.encoding"),
@@ -59,10 +59,14 @@ export async function openContext(campaign: string | undefined, flags: Flags): P
   };
 }
 
-/** `--state-dir`, else the user's own. A workspace's settings have no say in it. */
-export function stateDirectoryOf(flags: Flags): string {
-  const given = flags["state-dir"];
-  return given === undefined ? defaultStateDirectory() : path.resolve(given);
+/** `--state-dir`, else what a settings file says that a person named, else the user's own. A workspace has no say in it. */
+export function stateDirectoryOf(flags: Flags, settingsFile?: SettingsFile): string {
+  const option = flags["state-dir"];
+  if (option !== undefined) return path.resolve(option);
+  const setting = settingsFile?.named === true ? settingsFile.get("stateDirectory") : "";
+  if (setting === "") return defaultStateDirectory();
+  if (!path.isAbsolute(setting)) throw new Refusal(`${section}.stateDirectory must be an absolute path.`);
+  return setting;
 }
 
 /** The account with this id. Throws `Refusal` when it is missing or wrong. */

@@ -30,7 +30,10 @@ export async function report(context: Context, flags: Flags): Promise<number> {
 /** Writes everything that is known of the campaign's real runs into one file. */
 export async function exportJournal(context: Context, flags: Flags): Promise<number> {
   if (flags.out === undefined) throw new Refusal("Name the file to write: --out ARCHIVE.");
-  const { plan } = await findRun(context, ["real"]);
+  const { plan, state } = await findRun(context, ["real"]);
+  // Two machines that go on with the same run would both mail the rest.
+  if (state !== "finished")
+    throw new Refusal("The last run is not finished. Finish it here, then export.", exit.paused);
   await writeFile(flags.out, await exportHistory(plan), { mode: 0o600, flag: "wx" }).catch((error: unknown) => {
     throw new Refusal(
       `${path.resolve(String(flags.out))} cannot be written: ${String((error as NodeJS.ErrnoException).code)}.`,

@@ -12,11 +12,10 @@ import {
   readReport,
   runCampaign,
   sandboxDirectory,
-  sandboxId,
-  senderOf,
   systemClock,
   worldOf,
   type CheckResult,
+  type Credentials,
   type Plan,
   type Prepared,
   type Problem,
@@ -26,24 +25,36 @@ import {
   type Target,
 } from "../mail/index";
 import { formatProblem, prepare, wholeNumber } from "./check";
-import { accountOf, paceOf, type Context } from "./context";
-import { requireApproval } from "./endpoints";
+import { paceOf, type Context } from "./context";
+import { encryption } from "./endpoints";
 import { Progress } from "./progress";
+import { accountOfTarget, chooseTarget } from "./target";
 import { exit, Refusal, type Flags } from "./usage";
 
 /** Sends, resumes, or says why there is nothing to do. Returns the exit code. */
 export async function send(context: Context, flags: Flags): Promise<number> {
-  const { target, sender } = await chooseTarget(context, flags);
+  // Whatever can be wrong with the call is said before a run exists: a half-made one would be gone on with next time.
+  const limit = flags.limit === undefined ? undefined : wholeNumber(flags.limit, "--limit");
+  const { target, sender, ca } = await chooseTarget(context, flags);
+  const password = process.env.BULK_MAIL_PASSWORD ?? "";
+  if (accountOfTarget(target)?.auth === "password" && password === "")
+    throw new Refusal("The account needs a password. Give it in the environment variable BULK_MAIL_PASSWORD.");
+  const credentials = password === "" ? {} : { password };
   const { value: prepared, problems } = await prepare(context, sender);
   const campaignId = prepared?.campaign.id;
   const last =
     campaignId === undefined ? undefined : await lastRun(context.stateDirectory, campaignId, worldOf(target));
 
-  if (last?.state === "running")
-    throw new Refusal("This campaign is being sent right now. Wait for its end.", exit.paused);
+  if (last?.state === "running" && !(last.silent && flags["take-over"] === true))
+    throw new Refusal(
+      last.silent
+        ? "This campaign is held by a process that has not stirred for 30 seconds. If you are sure that it no longer sends, add --take-over."
+        : "This campaign is being sent right now. Wait for its end.",
+      exit.paused,
+    );
   // A dry run of a finished one is simply made again: it settles nobody.
   if (last?.state === "finished" && flags.again !== true && target.kind !== "outbox") return alreadySent(last);
-  if (last?.state === "interrupted") {
+  if (last?.state === "interrupted" || last?.state === "running") {
     if (flags.again === true)
       throw new Refusal(
         "The last run is not finished. Send without --again to go on with it; --again starts a new one only then.",
@@ -52,8 +63,8 @@ export async function send(context: Context, flags: Flags): Promise<number> {
       throw new Refusal(
         `Changed since the run was confirmed: ${last.changed.map((file) => path.relative(process.cwd(), file)).join(", ")}.\nThe run goes on with its own copy if you add --continue.`,
       );
-    const plan = { ...last.plan, pace: paceOf(context.settings, accountOfTarget(target)), target };
-    return run(context, plan, flags, `Going on: ${describeTotals(last)}`);
+    const plan = { ...last.plan, pace: paceOf(context.settings, accountOfTarget(target)), target, ca };
+    return run(context, plan, credentials, limit, flags, `Going on: ${describeTotals(last)}`);
   }
   if (prepared === undefined) throw new Refusal(problems.map(formatProblem).join("\n"), exit.problems);
   const check = await checkRows(prepared);
@@ -71,28 +82,15 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     },
     systemClock,
   );
-  return run(context, plan, flags, `Sending ${String(check.counts.mail)} messages through ${nameTarget(target)}.`);
+  return run(
+    context,
+    plan,
+    credentials,
+    limit,
+    flags,
+    `Sending ${String(check.counts.mail)} messages through ${nameTarget(target)}.`,
+  );
 }
-
-/** Where it goes, approved. */
-async function chooseTarget(context: Context, flags: Flags): Promise<{ target: Target; sender: SenderDefaults }> {
-  const { value } = await prepare(context, anySender);
-  const written = value?.campaign.account?.text;
-  const [first = sandboxId] = Object.keys(context.settings.get("accounts"));
-  const fallback = context.settings.get("defaultAccount") || first;
-  const id = flags.account ?? written ?? fallback;
-  const directory = flags["dry-run"];
-  const account = id === sandboxId ? undefined : accountOf(context.settings, id);
-  const sender = account === undefined ? anySender : senderOf(account);
-  if (directory !== undefined) return { target: { kind: "outbox", directory: path.resolve(directory) }, sender };
-  if (account === undefined) return { target: { kind: "sandbox" }, sender };
-  const senders = { from: value?.campaign.from?.text, replyTo: value?.campaign.replyTo?.text };
-  await requireApproval(context, account, sender, senders, flags.approve === true);
-  return { target: { kind: "smtp", account }, sender };
-}
-
-/** For campaigns without `from` where nothing leaves the machine. */
-const anySender: SenderDefaults = { from: "Sandbox <sandbox@example.com>", replyTo: undefined };
 
 function refuseProblems(problems: readonly Problem[], check: CheckResult, flags: Flags): void {
   const errors = problems.filter(({ severity }) => severity === "error");
@@ -122,7 +120,7 @@ async function confirm(
   const lines = [
     `Send ${String(counts.mail)} messages?`,
     `  from       ${campaign.from?.text ?? sender.from ?? ""}`,
-    `  through    ${nameTarget(target)}, user ${target.account.user}`,
+    `  through    ${nameTarget(target)}, ${encryption(target.account)}, user ${target.account.user}`,
     `  first      ${first.join(", ")}`,
     ...(cc.length > 0 ? [`  cc, bcc    ${cc.join(", ")}`] : []),
     ...(counts.invalid > 0 ? [`  left out   ${String(counts.invalid)} rows that cannot be mailed`] : []),
@@ -137,7 +135,14 @@ async function confirm(
   if (answer.trim().toLowerCase() !== "yes") throw new Refusal("Nothing was sent.", exit.cancelled);
 }
 
-async function run(context: Context, plan: Plan, flags: Flags, title: string): Promise<number> {
+async function run(
+  context: Context,
+  plan: Plan,
+  credentials: Credentials,
+  limit: number | undefined,
+  flags: Flags,
+  title: string,
+): Promise<number> {
   const stop = new AbortController();
   const abort = new AbortController();
   const progress = new Progress(flags.quiet === true);
@@ -153,14 +158,13 @@ async function run(context: Context, plan: Plan, flags: Flags, title: string): P
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   progress.note(title);
   try {
-    const password = process.env.BULK_MAIL_PASSWORD;
     const summary = await runCampaign(
       plan,
       {
         clock: systemClock,
         logger: progress,
         random: Math.random,
-        credentials: () => Promise.resolve(password === undefined ? {} : { password }),
+        credentials: () => Promise.resolve(credentials),
       },
       {
         stop: stop.signal,
@@ -170,7 +174,7 @@ async function run(context: Context, plan: Plan, flags: Flags, title: string): P
       },
       {
         takeOver: flags["take-over"] === true,
-        ...(flags.limit !== undefined && { limit: wholeNumber(flags.limit, "--limit") }),
+        ...(limit !== undefined && { limit }),
       },
     );
     progress.end();
@@ -207,7 +211,7 @@ async function conclude(context: Context, plan: Plan, summary: RunSummary): Prom
       break;
     case "broken":
     case "locked":
-      lines.push(ending.text);
+      lines.push(plainText(ending.text));
       break;
   }
   if (unknown > 0)
@@ -247,22 +251,20 @@ function exitCode({ ending, failed, unknown }: RunSummary): number {
   }
 }
 
-function alreadySent({ plan, totals }: RunState): number {
+function alreadySent({ plan, totals, changed }: RunState): number {
   const { accepted, failed, unknown } = totals;
   const everyone = failed + unknown === 0;
+  const names = changed.map((file) => plainText(path.relative(process.cwd(), file))).join(", ");
   process.stdout.write(
     `${everyone ? `All ${String(accepted)} were` : `${String(accepted)} were`} already sent (run of ${plan.createdAt}); nothing was sent now.\n` +
       (everyone ? "" : `${String(failed)} failed and ${String(unknown)} are unknown: see bulk-mail report.\n`) +
+      (changed.length === 0 ? "" : `Changed since: ${names}. Who was added to the list is not mailed by this.\n`) +
       "To send to everyone once more, add --again.\n",
   );
-  return everyone ? exit.ok : exit.problems;
+  return everyone && changed.length === 0 ? exit.ok : exit.problems;
 }
 
 function describeTotals({ totals }: RunState): string {
   const { accepted, failed, unknown, pending } = totals;
   return `${String(accepted)} accepted, ${String(failed)} failed, ${String(unknown)} unknown so far; ${String(pending)} to go.`;
-}
-
-function accountOfTarget(target: Target): Extract<Target, { kind: "smtp" }>["account"] | undefined {
-  return target.kind === "smtp" ? target.account : undefined;
 }

@@ -29,7 +29,7 @@ export async function testConnection(services: Services): Promise<void> {
     async (_progress, token) => {
       const cancelled = new AbortController();
       token.onCancellationRequested(() => cancelled.abort());
-      const answer = services.task.verify(resolution.account, resolution.root, credentials, cancelled.signal);
+      const answer = services.task.verify(resolution, credentials, cancelled.signal);
       const end = new Promise<undefined>((resolve) => token.onCancellationRequested(() => resolve(undefined)));
       return await Promise.race([answer, end]);
     },

@@ -15,8 +15,8 @@ export interface Sending {
   readonly stateDirectory: string;
   /** `vscode.env.remoteName`. */
   readonly remoteName: string | undefined;
-  /** Set when everyone was mailed before. */
-  readonly again: boolean;
+  /** How many people the last run mailed, or may have mailed; they are mailed again. */
+  readonly mailedBefore: number;
 }
 
 /** The question, what stands below it, and its button. */
@@ -25,7 +25,8 @@ export function confirmation(sending: Sending): {
   readonly detail: string;
   readonly button: string;
 } {
-  const { reply, server, pace, again } = sending;
+  const { reply, server, pace, mailedBefore } = sending;
+  const again = mailedBefore > 0;
   const { counts, campaign } = reply;
   const mail = counts?.mail ?? 0;
   const invalid = counts?.invalid ?? 0;
@@ -34,7 +35,9 @@ export function confirmation(sending: Sending): {
   const without = invalid === 0 ? "" : `, without the ${amount(invalid, "row")} that cannot be mailed`;
   const lines: readonly (string | undefined)[] = [
     server === undefined ? "Sandbox: nothing leaves this machine." : undefined,
-    again ? "Everyone on the list was mailed before and is mailed again." : undefined,
+    again
+      ? `The last run mailed ${amount(mailedBefore, "message")}: whoever got one and is still on the list gets another.`
+      : undefined,
     counts === undefined ? undefined : leftOut(counts),
     `From: ${plainText(campaign.from ?? "", 200)}`,
     campaign.replyTo === undefined ? undefined : `Reply-To: ${plainText(campaign.replyTo, 200)}`,

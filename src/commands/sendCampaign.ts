@@ -44,6 +44,10 @@ export async function resumeCampaign(services: Services, campaign: vscode.Uri): 
       await resume(services, campaign, last);
       return;
     }
+    if (last?.state === "running")
+      throw new HumanError(
+        "This campaign is still held by the process that was sending it. If that one has ended, try again in half a minute.",
+      );
   }
   throw new HumanError("There is no interrupted run of this campaign to resume.");
 }
@@ -66,7 +70,7 @@ async function sendNew(
     pace: way.pace,
     stateDirectory,
     remoteName: vscode.env.remoteName,
-    again: last !== undefined,
+    mailedBefore: last === undefined ? 0 : last.totals.accepted + last.totals.unknown,
   });
   if (!(await services.dialogs.confirm(question.message, question.detail, question.button))) return;
   await services.task.start({
@@ -147,8 +151,8 @@ async function wantsAgain(services: Services, campaign: vscode.Uri, run: RunStat
   const sendAgain = "Send Again to Everyone…";
   const openReport = "Open Report";
   const answer = await services.dialogs.choose(
-    `“${name}” was sent already.`,
-    `${sandbox ? "Sandbox: nothing left this machine.\n" : ""}${standing(run.totals)}\nStarted ${run.plan.createdAt.slice(0, 16).replace("T", " ")} UTC.`,
+    sandbox ? `“${name}” was sent into the sandbox already.` : `“${name}” was sent already.`,
+    `${sandbox ? "Sandbox: nothing left this machine.\n" : ""}${standing(run.totals)}\n${addedSince(run)}Started ${run.plan.createdAt.slice(0, 16).replace("T", " ")} UTC.`,
     [openReport, sendAgain],
   );
   if (answer === openReport) {
@@ -194,9 +198,9 @@ export function sandboxWay(campaign: vscode.Uri): Way {
 }
 
 function accountWay(services: Services, campaign: vscode.Uri, resolved: ResolvedAccount): Way {
-  const { account, level } = resolved;
+  const { account, level, caSha256 } = resolved;
   return {
-    target: { kind: "smtp", account },
+    target: { kind: "smtp", account, caSha256 },
     pace: readPace(account, level, campaign),
     account,
     server: serverOf(resolved),
@@ -217,6 +221,12 @@ function refuseWhileActive(services: Services, campaign: vscode.Uri): void {
       run: () => services.task.pause(campaign.fsPath),
     });
   }
+}
+
+/** A list that grew after its run ended: who was added is not mailed by that run. */
+function addedSince({ changed }: RunState): string {
+  const names = changed.map((file) => plainText(path.basename(file), 60)).join(", ");
+  return changed.length === 0 ? "" : `Changed since: ${names}. Who was added to the list has not been mailed.\n`;
 }
 
 /** `312 accepted, 1 failed, 2 in doubt, 185 left`. */

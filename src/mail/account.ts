@@ -184,6 +184,8 @@ function schemaProblem(issue: Issue, settings: Readonly<Record<string, unknown>>
   const expected = expectations[field];
   const problem = (code: ProblemCode, message: string): AccountProblem => ({ code, severity: "error", field, message });
   if (issue.type === "strict_object" && issue.expected === "never") {
+    if (/pass(word|wd|phrase)?$|secret|token/i.test(field))
+      return problem("account.password", sentence("account.password", { key: field }));
     const suggestion = nearest(field, Object.keys(expectations));
     const found = suggestion === undefined ? {} : { suggestion };
     return problem("account.unknownKey", sentence("account.unknownKey", { key: field, ...found }));
@@ -203,10 +205,7 @@ function schemaProblem(issue: Issue, settings: Readonly<Record<string, unknown>>
       };
     if (typeof host === "string") return problem("account.host.invalid", sentence("account.host.invalid", { host }));
   }
-  return problem(
-    "account.type",
-    sentence("account.type", { key: field === "" ? "The account" : field, expected: expected ?? "of another type" }),
-  );
+  return problem("account.type", sentence("account.type", { expected: expected ?? "of another type" }));
 }
 
 /** What the schema cannot say: what fits together. `broken` are the fields that are wrong already. */

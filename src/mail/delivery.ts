@@ -1,9 +1,10 @@
 /** Ways to a transport: one for a target, a try of an account, a single test message. */
-import { isAbsolute, resolve } from "node:path";
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 import { accountSchema, sandboxId, type Account } from "./account";
 import type { Mailbox } from "./address";
 import type { Failure } from "./classify";
-import { diskFiles } from "./files";
+import { diskFiles, FileError } from "./files";
 import { sandboxDirectory } from "./stateDirectory";
 import type { Target } from "./plan";
 import type { Credentials, Logger } from "./ports";
@@ -64,24 +65,33 @@ function sandboxAccount(port: number): Account {
 
 /**
  * The PEM text of an account's own authorities, undefined when it names none. `caFile` is relative to `root` and must lie
- * below it. Throws `FileError`.
+ * below it. Whoever these authorities vouch for gets the password: a content other than the approved one (SHA-256, hex) is
+ * refused. Throws `FileError`.
  */
-export async function readCertificates(account: Account, root: string): Promise<string | undefined> {
+export async function readCertificates(
+  account: Account,
+  root: string | undefined,
+  approved: string | undefined,
+): Promise<string | undefined> {
   const { caFile } = account.tls;
   if (caFile === "") return undefined;
-  const files = await diskFiles(root);
-  return (await files.read(isAbsolute(caFile) ? caFile : resolve(root, caFile))).toString("utf8");
+  if (root === undefined) throw new FileError("outside", caFile, "there is no folder that it could lie in");
+  const content = await (await diskFiles(root)).read(resolve(root, caFile));
+  if (createHash("sha256").update(content).digest("hex") !== approved)
+    throw new FileError("unreadable", caFile, "has changed since it was approved");
+  return content.toString("utf8");
 }
 
-/** Connects and signs in, sends nothing. Certificate files are read below `root`. Throws `FileError` only. */
+/** Connects and signs in, sends nothing. Certificate files are read as `readCertificates` says. Throws `FileError` only. */
 export async function verifyAccount(
   account: Account,
   root: string | undefined,
+  caSha256: string | undefined,
   credentials: Credentials,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<Tried> {
-  const ca = root === undefined ? undefined : await readCertificates(account, root);
+  const ca = await readCertificates(account, root, caSha256);
   const { smtpTransports } = await import("./transports/smtp");
   const transport = smtpTransports({ account, ca, credentials, logger })();
   try {

@@ -8,6 +8,7 @@ import type { Lock } from "./lock";
 import type { Message } from "./message";
 import { changedDetail, totalsOf, type Plan } from "./plan";
 import type { Ports } from "./ports";
+import { plainText } from "./problems";
 import { RowError, type Prepared } from "./preflight";
 import { RecipientQueue, type Mailable } from "./recipientQueue";
 import { decide } from "./retry";
@@ -129,7 +130,7 @@ export class Lanes {
       left = await isSuppressed(entry.to.address);
     } catch (error) {
       if (!(error instanceof FileError)) throw error;
-      this.end({ kind: "broken", text: `${error.message}. Restore the suppression file, then resume.` });
+      this.end({ kind: "broken", text: `${plainText(error.message)}. Restore the suppression file, then resume.` });
       this.untried(entry, false);
       return;
     }

@@ -82,12 +82,14 @@ export async function acquireLock(
   return hold(directory, generation, owner);
 }
 
-/** Whether a live owner holds the lock in `directory`; a missing directory holds none. */
-export async function isHeld(directory: string): Promise<boolean> {
+/** Whether a live owner holds the lock in `directory`, and whether it stirs; a missing directory holds none. */
+export async function holder(directory: string): Promise<"nobody" | "stirring" | "silent"> {
   const newest = await newestGeneration(directory).catch(() => 0);
-  if (newest === 0) return false;
+  if (newest === 0) return "nobody";
   const file = lockFile(directory, newest);
-  return judge(await readOwner(file), (await silenceOf(file, systemClock)) >= silenceMs) === "alive";
+  const silent = (await silenceOf(file, systemClock)) >= silenceMs;
+  if (judge(await readOwner(file), silent) !== "alive") return "nobody";
+  return silent ? "silent" : "stirring";
 }
 
 function hold(directory: string, generation: number, owner: Owner): Lock {

@@ -7,7 +7,7 @@ import type { Account } from "./account";
 import { readCertificates } from "./delivery";
 import { diskFiles, FileError, stampOf, syncDirectory, type Files } from "./files";
 import { readHistory, type History } from "./journal";
-import { acquireLock, isHeld } from "./lock";
+import { acquireLock, holder } from "./lock";
 import type { Clock } from "./ports";
 import type { CheckResult, Counts, Prepared, SenderDefaults } from "./preflight";
 import type { CsvOptions } from "./recipients";
@@ -18,7 +18,8 @@ export type World = "real" | "sandbox" | "outbox";
 
 /** Where a run's messages go. */
 export type Target =
-  | { readonly kind: "smtp"; readonly account: Account }
+  /** `caSha256` is the approved content of the account's CA file, hex; undefined when it names none. */
+  | { readonly kind: "smtp"; readonly account: Account; readonly caSha256: string | undefined }
   | { readonly kind: "sandbox" }
   /** One `.eml` file a message. */
   | { readonly kind: "outbox"; readonly directory: string };
@@ -81,6 +82,8 @@ export interface PlanRequest {
 export interface RunState {
   readonly plan: Plan;
   readonly state: "running" | "interrupted" | "finished";
+  /** True for a running one whose owner lives but has not stirred for 30 s: a person may take over. */
+  readonly silent: boolean;
   readonly totals: Totals;
   /** Original files whose content is no longer the copy's: absolute paths. */
   readonly changed: readonly string[];
@@ -158,7 +161,7 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
         counts: check.counts,
         copies,
         attachments,
-        ca: target.kind === "smtp" ? await readCertificates(target.account, root) : undefined,
+        ca: target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined,
         pace: request.pace,
       };
       await writeSynced(path.join(draft, "plan.json"), JSON.stringify(plan, undefined, 1));
@@ -183,8 +186,15 @@ export async function lastRun(stateDirectory: string, campaignId: string, world:
   if (newest === undefined) return undefined;
   const plan = await readPlan(path.join(home, newest));
   const history = await readHistory(plan.directory);
-  const state = history.finished ? "finished" : (await isHeld(home)) ? "running" : "interrupted";
-  return { plan, state, totals: totalsOf(plan, history), changed: await changedOriginals(plan) };
+  const held = history.finished ? "nobody" : await holder(home);
+  const state = history.finished ? "finished" : held === "nobody" ? "interrupted" : "running";
+  return {
+    plan,
+    state,
+    silent: held === "silent",
+    totals: totalsOf(plan, history),
+    changed: await changedOriginals(plan),
+  };
 }
 
 /** All runs of the campaign that `plan` belongs to, in the same world, oldest first. */

@@ -61,7 +61,9 @@ export const sentences = {
   "account.shape": () => "An account is an object with at least host and user.",
   "account.unknownKey": (a: { key: string; suggestion?: string }) =>
     `${quote(a.key)} is no key of an account.${didYouMean(a.suggestion)}`,
-  "account.type": (a: { key: string; expected: string }) => `${a.key} must be ${a.expected}.`,
+  "account.password": (a: { key: string }) =>
+    `${quote(a.key)} does not belong into settings, where others can read it. Delete it here, and enter the password in Bulk Mail: Accounts.`,
+  "account.type": (a: { expected: string }) => `This must be ${a.expected}.`,
   "account.provider": (a: { id: string; suggestion?: string }) =>
     `${quote(a.id)} is no known provider.${a.suggestion === undefined ? " Use custom." : didYouMean(a.suggestion)}`,
   "account.host.missing": () => "The server is missing. Enter its host name, such as smtp.example.com.",

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as vscode from "vscode";
 import type { PreviewState } from "../../src/webview/protocol";
 import { smallCampaign } from "../fakes/campaigns";
-import { Editor } from "../fakes/editor";
+import { Editor, writeFiles } from "../fakes/editor";
 import { eventually } from "../host/wait";
 
 describe("Preview (R54)", () => {
@@ -48,6 +48,18 @@ describe("Preview (R54)", () => {
       Promise.resolve(state().message?.text.includes("Yours, Person 0") === true ? true : undefined),
     );
     await vscode.commands.executeCommand("workbench.action.files.revert");
+  });
+
+  it("is content as soon as a missing attachment comes", async () => {
+    editor = await Editor.open(smallCampaign(1, "attachments: [terms.pdf]\n"));
+    const campaign = editor.uri("hello.mail.md");
+    await editor.run("preview", campaign);
+    assert.equal(state().message, undefined);
+    assert.match(state().problems[0]?.place ?? "", /^hello\.mail\.md:7$/);
+    await writeFiles(editor.folder, { "terms.pdf": "terms" });
+    await editor.run("preview", campaign);
+    assert.deepEqual(state().problems, []);
+    assert.equal(state().message?.attachments[0]?.name, "terms.pdf");
   });
 
   it("shows the row's problems, and keeps the last good message as stale", async () => {

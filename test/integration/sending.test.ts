@@ -97,6 +97,21 @@ describe("Send Campaign", () => {
     assert.deepEqual(editor.toasts, []);
   });
 
+  it("asks to save what is not saved, and sends what was saved", async () => {
+    const campaign = await open(smallCampaign(1, through));
+    const document = await vscode.workspace.openTextDocument(campaign);
+    const edit = new vscode.WorkspaceEdit();
+    edit.insert(campaign, new vscode.Position(document.lineCount, 0), "Yours, Ada\n");
+    await vscode.workspace.applyEdit(edit);
+    editor.dialogs.answer(undefined);
+    await editor.run("send", campaign);
+    assert.deepEqual([server.received.length, document.isDirty], [0, true]);
+    editor.dialogs.answer("Save", "Send");
+    await editor.run("send", campaign);
+    assert.equal(document.isDirty, false);
+    assert.match(server.received[0]?.parsed.text ?? "", /Yours, Ada/);
+  });
+
   it("sends nothing twice: what is finished is sent again to everyone only after two questions", async () => {
     const campaign = await open(smallCampaign(2, through));
     editor.dialogs.answer("Send");

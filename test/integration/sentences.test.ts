@@ -59,7 +59,7 @@ function sending(change: Partial<Sending> = {}): Sending {
     pace,
     stateDirectory: "/state",
     remoteName: undefined,
-    again: false,
+    mailedBefore: 0,
     ...change,
   };
 }
@@ -88,7 +88,7 @@ describe("sentences", () => {
     const sandbox = confirmation(sending({ server: undefined }));
     assert.match(sandbox.message, /into the sandbox\?$/);
     assert.match(sandbox.detail, /^Sandbox: nothing leaves this machine\./);
-    assert.match(confirmation(sending({ again: true })).detail, /^Everyone on the list was mailed before/);
+    assert.match(confirmation(sending({ mailedBefore: 3 })).detail, /^The last run mailed 3 messages/);
     assert.match(confirmation(sending({ remoteName: "ssh-remote" })).detail, /\(SSH host\)/);
     assert.match(confirmation(sending({ remoteName: "dev-container" })).detail, /\/state, which a rebuild .* deletes/);
   });

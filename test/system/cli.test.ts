@@ -222,6 +222,64 @@ describe("command line", () => {
     assert.equal(server.accepted.length, 5);
   });
 
+  it("a campaign cannot choose the server that gets the password: only a named account is approved by naming it", async () => {
+    const port = server.port;
+    const account = { host: "127.0.0.1", port, security: "none", auth: "none", limits: { delay: 0 } };
+    const accounts = { work: account, old: { ...account, user: "old" } };
+    await sandbox.write({
+      ...smallCampaign(2, "account: old\n"),
+      "settings.json": JSON.stringify({ "bulkMail.accounts": accounts, "bulkMail.defaultAccount": "work" }),
+    });
+    const refused = await sandbox.run(["send", "hello.mail.md", "--settings", "settings.json", "--yes"]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /Account old .* was not used here before/);
+    assert.equal(server.connections, 0);
+  });
+
+  it("a run goes on through the account that it was confirmed for, and through no other by itself", async () => {
+    const account = { host: "127.0.0.1", port: server.port, security: "none", auth: "none", limits: { delay: 0 } };
+    const accounts = { local: account, other: { ...account, from: "Eve <eve@example.net>" } };
+    await sandbox.write({
+      ...smallCampaign(3),
+      "settings.json": JSON.stringify({ "bulkMail.accounts": accounts, "bulkMail.defaultAccount": "other" }),
+    });
+    await sandbox.run(["send", "hello.mail.md", ...through, "--limit", "1"]);
+    const other = ["send", "hello.mail.md", "--settings", "settings.json", "--account", "other", "--yes"];
+    const refused = await sandbox.run(other);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /confirmed for account local/);
+    const { code, stderr } = await sandbox.run(["send", "hello.mail.md", "--settings", "settings.json", "--yes"]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual([...server.perRecipient.values()], [1, 1, 1]);
+  });
+
+  it("a wrong call or a missing password leaves no run behind", async () => {
+    assert.equal((await sandbox.run(["send", "hello.mail.md", ...through, "--limit", "abc"])).code, 2);
+    const more = { auth: "password", user: "ada" };
+    await sandbox.write({ "settings.json": loopbackSettings(server.port, more) });
+    const missing = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(missing.code, 2);
+    assert.match(missing.stderr, /BULK_MAIL_PASSWORD/);
+    assert.match((await sandbox.run(["report", "hello.mail.md"])).stderr, /never sent/);
+  });
+
+  it("says that a list has grown since its run ended, and does not call that a success", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through]);
+    const list = path.join(sandbox.workspace, "people.csv");
+    await writeFile(list, `${await readFile(list, "utf8")}new@example.com,New,99\n`);
+    const { code, stdout } = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(code, 1);
+    assert.match(stdout, /people\.csv.*not mailed by this/);
+    assert.equal(server.accepted.length, 5);
+  });
+
+  it("an unfinished run is not exported: two machines would both send the rest", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through, "--limit", "2"]);
+    const { code, stderr } = await sandbox.run(["journal", "export", "hello.mail.md", "--out", "moved.journal"]);
+    assert.equal(code, 4);
+    assert.match(stderr, /not finished/);
+  });
+
   it("previews the exact message of a row (R54)", async () => {
     const eml = await sandbox.run(["preview", "hello.mail.md", "--row", "3", "--format", "eml"]);
     assert.equal(eml.code, 0, eml.stderr);

@@ -108,6 +108,14 @@ describe("account", () => {
     assert.match(problem?.message ?? "", /Did you mean “tls\.verify”\?/);
   });
 
+  it("R15 says where a password belongs when one stands in the settings", () => {
+    for (const key of ["password", "pass", "smtpPassword", "accessToken", "clientSecret"])
+      assert.deepEqual(codes({ ...good, [key]: "hunter2" }), [`${key}: account.password`]);
+    const { value, problems } = parseAccount("work", { ...good, password: "hunter2" });
+    assert.equal(value, undefined);
+    assert.ok(!JSON.stringify(problems).includes("hunter2"));
+  });
+
   it("is no account when it is no object, and has no value when there is an error", () => {
     for (const settings of [null, undefined, "smtp", 5, [], true]) {
       assert.deepEqual(codes(settings), [": account.shape"]);

@@ -40,7 +40,7 @@ class Desk {
       return Promise.resolve();
     },
     place: (_scope, level) => ({ owner: level === "user" ? "" : this.folder, root: this.root }),
-    levels: () => ["workspace", "user"],
+    levels: () => (this.trusted ? ["workspace", "user"] : ["user"]),
   };
 
   readonly accounts = new Accounts({
@@ -133,11 +133,18 @@ describe("accounts", () => {
     assert.equal((await desk.resolve("sandbox")).kind, "sandbox");
   });
 
+  it("writes no workspace settings without trust, because those that stand there cannot be seen", async () => {
+    desk.trusted = false;
+    assert.equal((await desk.save({ level: "workspace", password: "hunter2" })).kind, "failed");
+    assert.deepEqual([desk.levels, desk.secrets.size], [{}, 0]);
+    assert.equal((await desk.save({ level: "user" })).kind, "saved");
+  });
+
   it("refuses an account that does not exist or is broken, with the reason", async () => {
     desk.levels.user = { work: { ...work, port: "587" } };
     const broken = await desk.resolve();
     assert.ok(broken.kind === "refused");
-    assert.match(broken.detail, /port must be a whole number/);
+    assert.match(broken.detail, /port: This must be a whole number/);
     const missing = await desk.resolve("[x](command:evil)\u001b[31m");
     assert.ok(missing.kind === "refused");
     assert.ok(!missing.text.includes("evil") && !missing.detail.includes("\u001b"));

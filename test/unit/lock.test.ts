@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import { acquireLock, isHeld, judge, thisProcess, type Busy, type Lock, type Owner } from "../../src/mail/lock";
+import { acquireLock, holder, judge, thisProcess, type Busy, type Lock, type Owner } from "../../src/mail/lock";
 import { systemClock } from "../../src/mail/ports";
 
 /** In a process of its own, this file takes the lock in this folder, says what it got, and holds it until its input ends. */
@@ -110,7 +110,7 @@ else
       assert.equal(other.owner?.pid, process.pid);
       assert.equal(other.silent, false);
       await first.release();
-      assert.equal(first.stillOurs() && (await isHeld(directory)), false);
+      assert.equal(first.stillOurs() && (await holder(directory)) !== "nobody", false);
       const second = await hold();
       assert.equal(second.generation, 2);
       assert.equal(first.stillOurs(), false);
@@ -147,10 +147,10 @@ else
       this.timeout(60_000);
       const child = await startChild();
       assert.deepEqual(await acquireIn(child), { kind: "held", generation: 1 });
-      assert.equal(await isHeld(directory), true);
+      assert.equal(await holder(directory), "stirring");
       assert.equal((await busy()).owner?.pid, child.pid);
       await kill(child);
-      assert.equal(await isHeld(directory), false);
+      assert.equal(await holder(directory), "nobody");
       assert.equal((await hold()).generation, 2);
     });
 
@@ -239,7 +239,7 @@ else
     for (const [name, owner, silentMs, free] of owners)
       it(`${name}: ${free ? "free" : "busy"}`, async () => {
         await foreign(owner, silentMs);
-        assert.equal(await isHeld(directory), !free);
+        assert.equal((await holder(directory)) === "nobody", free);
         assert.equal((await acquire()).kind, free ? "held" : "busy");
       });
 
@@ -269,8 +269,8 @@ else
     });
 
     it("holds nothing in a folder that is empty or missing", async () => {
-      assert.equal(await isHeld(directory), false);
-      assert.equal(await isHeld(path.join(directory, "missing")), false);
+      assert.equal(await holder(directory), "nobody");
+      assert.equal(await holder(path.join(directory, "missing")), "nobody");
       await assert.rejects(acquireLock(path.join(directory, "missing"), systemClock, patient), { code: "ENOENT" });
     });
 

@@ -26,7 +26,7 @@ import { loopbackAccount, quickPace } from "../fakes/accounts";
 import { stampNow } from "../fakes/campaigns";
 
 const campaignId = "7d0c1a52-0000-4000-8000-000000000001";
-const smtp: Target = { kind: "smtp", account: loopbackAccount(2525) };
+const smtp: Target = { kind: "smtp", account: loopbackAccount(2525), caSha256: undefined };
 
 type Role = Prepared["opened"][number]["role"];
 
@@ -132,7 +132,7 @@ describe("plan (R57)", () => {
     await writeFile(inRoot("list.csv"), "email\nsomebody.else@example.com\n");
     await assert.rejects(
       createPlan(request, systemClock),
-      (error) => error instanceof PlanError && /was changed/.test(error.message),
+      (error) => error instanceof PlanError && error.message.includes("was changed"),
     );
     assert.equal(await lastRun(stateDirectory, campaignId, "real"), undefined);
   });

@@ -185,7 +185,10 @@ describe("report as JSON (R58)", () => {
 
 describe("where a run goes, in words", () => {
   it("names account and server, or that nothing left the machine", () => {
-    assert.equal(nameTarget({ kind: "smtp", account: loopbackAccount(2525) }), "loopback (127.0.0.1:2525)");
+    assert.equal(
+      nameTarget({ kind: "smtp", account: loopbackAccount(2525), caSha256: undefined }),
+      "loopback (127.0.0.1:2525)",
+    );
     assert.match(nameTarget({ kind: "sandbox" }), /nothing left this machine/);
     assert.match(nameTarget({ kind: "outbox", directory: "/w/mails" }), /^Dry run.*\/w\/mails$/);
   });

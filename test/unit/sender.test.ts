@@ -50,7 +50,7 @@ describe("a run (R3, R21, R27, R29-R33)", () => {
         stateDirectory: path.join(folder, "state"),
         prepared,
         check: await checkRows(prepared),
-        target: { kind: "smtp", account: loopbackAccount(server.port) },
+        target: { kind: "smtp", account: loopbackAccount(server.port), caSha256: undefined },
         root: folder,
         pace: { ...quickPace, ...pace },
         previousRunId: undefined,

@@ -1,10 +1,9 @@
 /** The dry run: one `.eml` file a message, nothing leaves the machine. */
-import { open, rename } from "node:fs/promises";
+import { mkdir, open, rename } from "node:fs/promises";
 import * as path from "node:path";
 import { createHash } from "node:crypto";
 import { classify } from "../classify";
 import type { Message } from "../message";
-import { makePrivateDirectory } from "../stateDirectory";
 import { SendError, type Gate, type Receipt, type Transport } from "./transport";
 
 /** Writes messages into `directory`, which is made if it is missing. */
@@ -13,7 +12,8 @@ export class OutboxTransport implements Transport {
 
   async open(): Promise<void> {
     try {
-      await makePrivateDirectory(this.directory);
+      // A folder that stands already is somebody's: it keeps its mode.
+      await mkdir(this.directory, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw new SendError({
         ...classify({ stage: "connect" }),

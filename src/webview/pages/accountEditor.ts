@@ -69,7 +69,13 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     name: line("name", "Account Name", "How campaigns and commands name this account."),
     host: line("host", "Host", "The name of the mail server, such as smtp.example.com."),
     port: number("port", "Port", "587 goes with STARTTLS, 465 with TLS."),
-    security: new Choice(options("security", "Encryption")),
+    security: new Choice(
+      options(
+        "security",
+        "Encryption",
+        "STARTTLS must succeed before anything is sent; TLS is encrypted from the start.",
+      ),
+    ),
     auth: new Choice(options("auth", "Authentication")),
     user: line("user", "User Name"),
     from: line("from", "From", "Sender of campaigns that name none, such as Ada <ada@example.com>."),

@@ -24,7 +24,7 @@ export function accountHeading(actions: {
   const detail = element("p", { class: "heading-detail" });
   const buttons = element("div", { class: "heading-actions" });
   const text =
-    "This workspace is not trusted: accounts can be looked at and edited, but nothing connects until you trust it.";
+    "This workspace is not trusted: its own accounts are not shown, and nothing connects or is sent until you trust it.";
   const banner = element("div", { class: "banner" }, messageBox({ severity: "warning", text }));
   const note = element("div", { class: "empty" });
   let shown = "";

@@ -75,7 +75,7 @@ function show(state: PreviewState): void {
   current = state;
   page.keep({ file: state.file, index: state.index });
   document.body.classList.toggle("stale", state.stale);
-  notice.textContent = state.notice !== "" ? state.notice : state.stale ? staleText(state) : "";
+  notice.textContent = state.notice !== "" ? state.notice : missingText(state);
   notice.hidden = notice.textContent === "";
   showRow(state);
   showProblems(state);
@@ -83,17 +83,19 @@ function show(state: PreviewState): void {
   showPart();
 }
 
-/** Why an older message is on show. */
-function staleText({ row }: PreviewState): string {
+/** Why the row's own message is not on show; empty when it is. */
+function missingText({ row, stale, message }: PreviewState): string {
+  if (message !== undefined && !stale) return "";
+  const below = stale ? " Below is the last one that could be shown." : "";
   switch (row?.fate) {
     case "repeated":
-      return "This row repeats an earlier one and is not mailed. Below is the last message that was shown.";
+      return `This row repeats an earlier one and is not mailed.${below}`;
     case "suppressed":
-      return "This address is suppressed and not mailed. Below is the last message that was shown.";
+      return `This address is suppressed and not mailed.${below}`;
     case "mail":
     case "invalid":
     case undefined:
-      return "This message cannot be made yet. Below is the last one that could.";
+      return `This message cannot be made yet.${below}`;
   }
 }
 

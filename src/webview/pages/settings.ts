@@ -178,7 +178,7 @@ function save(): void {
             showProblems(key, draft, reply.problems);
             break;
           case "failed":
-            bar.say("error", "The settings could not be written.", { who: "VS Code said", words: reply.text });
+            bar.say("error", "The settings could not be written.", { who: "The reason", words: reply.text });
             break;
           case "cancelled":
             bar.clear();
