@@ -76,6 +76,8 @@ interface Active {
   view: RunView;
   /** Why it was asked to come to rest. */
   asked: "pause" | "stop" | undefined;
+  /** Ends its wait for others: it was asked to come to rest. */
+  readonly turnAway: () => void;
 }
 
 /** Starts, steers and watches runs. */
@@ -135,6 +137,8 @@ export class SendTask implements Disposable {
     const lane = laneOf(request.target);
     const before = [...this.runs.values()].filter((other) => other.lane === lane).map(({ ended }) => ended);
     let settle: (() => void) | undefined;
+    let turnAway: () => void = () => undefined;
+    const turnedAway = new Promise<void>((resolve) => (turnAway = resolve));
     const active: Active = {
       request,
       key,
@@ -149,12 +153,13 @@ export class SendTask implements Disposable {
         totals: undefined,
       },
       asked: undefined,
+      turnAway,
     };
     this.paused.delete(file);
     this.runs.set(file, active);
     this.changed.fire(active.view);
     try {
-      await Promise.all(before);
+      await Promise.race([Promise.all(before), turnedAway]);
       const outcome = active.asked === undefined ? await this.run(active) : ({ kind: "cancelled" } as const);
       return this.rest(active, outcome);
     } catch (error) {
@@ -204,23 +209,21 @@ export class SendTask implements Disposable {
     credentials: Credentials,
     signal: AbortSignal,
   ): Promise<Tried> {
-    const key = randomUUID();
-    const abort = (): void => this.thread.steer("abort", key);
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      return await this.withSecret(
-        () => Promise.resolve(credentials),
-        () => this.thread.request("verify", key, account, root, caSha256),
-        key,
-      );
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
+    return await this.abortable(signal, async (key) => {
+      const secret = (): Promise<Credentials> => Promise.resolve(credentials);
+      return await this.withSecret(secret, () => this.thread.request("verify", key, account, root, caSha256), key);
+    });
   }
 
-  /** Sends one message to somebody who is not on the list. */
-  async sendTest(order: Omit<TestOrder, "key">, credentials: () => Promise<Credentials>): Promise<TestReply> {
-    return await this.withSecret(credentials, (key) => this.thread.request("sendTest", { ...order, key }));
+  /** Sends one message to somebody who is not on the list. Aborting `signal` gives up. */
+  async sendTest(
+    order: Omit<TestOrder, "key">,
+    credentials: () => Promise<Credentials>,
+    signal: AbortSignal,
+  ): Promise<TestReply> {
+    return await this.abortable(signal, async (key) => {
+      return await this.withSecret(credentials, () => this.thread.request("sendTest", { ...order, key }), key);
+    });
   }
 
   /** Asks the sending worker about runs on disk. */
@@ -284,6 +287,18 @@ export class SendTask implements Disposable {
     }
   }
 
+  /** Runs `work` under a key of its own; aborting `signal` ends in the worker whatever goes by that key. */
+  private async abortable<T>(signal: AbortSignal, work: (key: string) => Promise<T>): Promise<T> {
+    const key = randomUUID();
+    const abort = (): void => this.thread.steer("abort", key);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await work(key);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
   private async withSecret<T>(
     secret: () => Promise<Credentials>,
     work: (key: string) => Promise<T>,
@@ -307,6 +322,7 @@ export class SendTask implements Disposable {
     const active = this.runs.get(campaign);
     if (active === undefined) return undefined;
     active.asked = how;
+    active.turnAway();
     this.thread.steer("stop", active.key);
     this.update(active, { phase: "stopping" });
     return active;

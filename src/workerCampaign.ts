@@ -34,6 +34,9 @@ import type {
   PreviewRow,
 } from "./workerProtocol";
 
+/** How much of a message's source a preview shows, bytes. */
+const sourceBytes = 200_000;
+
 /** At most so many rows of a list stay in memory for stepping through a preview; later ones are read again. */
 const keptEntries = 5_000;
 
@@ -287,7 +290,9 @@ async function rowOf(opened: OpenedCampaign, entry: Entry): Promise<{ row: Previ
 }
 
 async function previewOf({ bytes, envelope }: Message): Promise<PreviewMessage> {
-  const source = bytes.toString("utf8");
+  // A page is given what a person can read; the rest of a large message is its attachments in base64.
+  const cut = bytes.length - sourceBytes;
+  const source = `${bytes.toString("utf8", 0, sourceBytes)}${cut > 0 ? `\r\n… ${String(cut)} more bytes` : ""}`;
   return { ...(await takeApart(bytes)), envelope: envelope.to, source, size: bytes.length };
 }
 

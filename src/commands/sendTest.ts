@@ -35,9 +35,11 @@ export async function sendTest(services: Services, campaign: vscode.Uri, row: nu
   if (to === undefined) return;
   await services.memory.update(memoryKey, to);
   const tried = await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title: "Sending a test" },
-    async () =>
-      await services.task.sendTest(
+    { location: vscode.ProgressLocation.Notification, title: "Sending a test", cancellable: true },
+    async (_progress, token) => {
+      const cancelled = new AbortController();
+      token.onCancellationRequested(() => cancelled.abort());
+      const answer = services.task.sendTest(
         {
           campaign: await services.campaigns.request(campaign),
           index: row ?? services.previews.rowOf(campaign),
@@ -46,8 +48,13 @@ export async function sendTest(services: Services, campaign: vscode.Uri, row: nu
           stateDirectory: services.stateDirectory(),
         },
         way.credentials,
-      ),
+        cancelled.signal,
+      );
+      const end = new Promise<undefined>((resolve) => token.onCancellationRequested(() => resolve(undefined)));
+      return await Promise.race([answer, end]);
+    },
   );
+  if (tried === undefined) return;
   if (tried.ok) {
     services.log.info(`test accepted ${to} ${plainText(tried.reply)}`);
     services.speak.info(

@@ -147,7 +147,7 @@ describe("diagnostics", () => {
   ];
 
   for (const [title, files, expected] of kinds) {
-    it(`shows ${title} at its place (issue: bad input)`, async () => {
+    it(`shows ${title} at its place`, async () => {
       await open(files);
       const seen = (): string => JSON.stringify([shown("people.csv"), shown("hello.mail.md")].map(summary));
       // What is about another file may come with a later check, when VS Code has told of that file.

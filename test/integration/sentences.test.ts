@@ -65,7 +65,7 @@ function sending(change: Partial<Sending> = {}): Sending {
 }
 
 describe("sentences", () => {
-  it("the question before a send has every number (DESIGN: confirm with numbers)", () => {
+  it("the question before a send has every number", () => {
     const { message, detail, button } = confirmation(sending());
     assert.equal(message, "Send “spring” to 24 people, without the 2 rows that cannot be mailed?");
     assert.equal(button, "Send");
@@ -115,7 +115,7 @@ describe("sentences", () => {
     assert.equal(phaseText({ ...view, phase: "preparing", totals: undefined }), "preparing");
   });
 
-  it("one line a message, with the server's words as plain text (R35, R36, issue: command links)", () => {
+  it("one line a message, with the server's words as plain text (R35, R36)", () => {
     const attempt = {
       address: "ada@example.com",
       line: 1,

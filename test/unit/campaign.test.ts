@@ -3,7 +3,7 @@ import { parseCampaign, wholeFileField } from "../../src/mail/campaign";
 import type { Field } from "../../src/mail/campaign";
 import type { Fix, Problem, Range } from "../../src/mail/problems";
 
-const file = "/work/spring.mail.md";
+const file = "/mail/spring.mail.md";
 const id = "7d0c1a52-1c8e-4b5e-9d0a-3a1f0c2b4d5e";
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/;
 

@@ -38,7 +38,7 @@ function rowOf(cells: Readonly<Record<string, string>>, more: Partial<RowValues>
 }
 
 function field(text: string): Field {
-  return wholeFileField(text, "/work/spring.mail.md");
+  return wholeFileField(text, "/mail/spring.mail.md");
 }
 
 function bodyOf(text: string, kind: "markdown" | "html" = "markdown"): BodyTemplate {
@@ -461,7 +461,7 @@ describe("compileBody", () => {
       assert.match(problems[0]?.message ?? "", /Did you mean “name”/);
       assert.deepEqual(problems[0]?.fixes?.[0], {
         title: "Change to name",
-        file: "/work/spring.mail.md",
+        file: "/mail/spring.mail.md",
         range: { start: { line: 0, character: 6 }, end: { line: 0, character: 10 } },
         text: "name",
       });
@@ -715,8 +715,8 @@ describe("compileBody", () => {
   it("puts an issue on the cell with the template beside it", () => {
     const [issue] = bodyOf("Hi {{ name }}").check(rowOf({}));
     const cell = { start: { line: 6, character: 3 }, end: { line: 6, character: 3 } };
-    const problem = rowProblem(issue!, 6, { file: "/work/list.csv", range: cell });
-    assert.deepEqual([problem.file, problem.range, problem.rowOnly], ["/work/list.csv", cell, true]);
+    const problem = rowProblem(issue!, 6, { file: "/mail/list.csv", range: cell });
+    assert.deepEqual([problem.file, problem.range, problem.rowOnly], ["/mail/list.csv", cell, true]);
     assert.deepEqual(problem.related?.[0]?.range.start, { line: 0, character: 6 });
   });
 
