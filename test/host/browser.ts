@@ -47,9 +47,11 @@ export async function launchBrowser(): Promise<Browser> {
   return launchPackaged(await installChromium());
 }
 
-function launchPackaged(folder: string): Promise<Browser> {
+async function launchPackaged(folder: string): Promise<Browser> {
+  // Written at every start, with whole paths: what is relative in it would be looked for in the working directory.
+  await writeFile(join(folder, "fonts.conf"), fontsConf(folder));
   const executablePath = join(folder, "chromium");
-  return chromium.launch({
+  return await chromium.launch({
     ...signals,
     executablePath,
     args: [
@@ -89,7 +91,6 @@ function installChromium(): Promise<string> {
       await untar(join(archives, "al2023.tar.br"), join(folder, "libraries"));
       await untar(join(archives, "fonts.tar.br"), join(folder, "fonts"));
       await rename(join(folder, "node_modules/dejavu-fonts-ttf/ttf"), join(folder, "fonts/DejaVu"));
-      await writeFile(join(folder, "fonts.conf"), fontsConf);
       // Sixty-odd megabytes that nobody needs any more.
       await rm(archives, { recursive: true });
     },
@@ -110,12 +111,12 @@ function unbrotli(archive: string, file: string): Promise<void> {
 }
 
 /** The same letters on every machine, also one without fonts; the system's own stay as a fallback for other scripts. */
-const fontsConf = `<?xml version="1.0"?>
+const fontsConf = (folder: string): string => `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
-  <dir prefix="relative">fonts</dir>
+  <dir>${join(folder, "fonts")}</dir>
   <dir>/usr/share/fonts</dir>
-  <cachedir prefix="relative">fonts/cache</cachedir>
+  <cachedir>${join(folder, "fonts/cache")}</cachedir>
   <alias binding="strong"><family>system-ui</family><prefer><family>Open Sans</family><family>DejaVu Sans</family></prefer></alias>
   <alias binding="strong"><family>sans-serif</family><prefer><family>Open Sans</family><family>DejaVu Sans</family></prefer></alias>
   <alias binding="strong"><family>serif</family><prefer><family>DejaVu Serif</family></prefer></alias>

@@ -10,7 +10,8 @@ import type { Handlers } from "../../src/rpc";
 import { TooSlow, WorkerEnded, WorkerThread } from "../../src/workerThread";
 
 /**
- * Answers `check` by what the file's name says: `ok` at once, `deaf` never, `busy` by blocking its thread, `crash` by dying.
+ * Answers `check` by what the file's name says: `ok` at once, `deaf` never, `busy` by blocking its thread, `crash` by dying,
+ * `steered` when an event comes behind it.
  * Every thread has a number, so that a test can tell a new one.
  */
 const script = `
@@ -19,7 +20,8 @@ const waiting = new Map();
 parentPort.on("message", ({ rpc, id, method, args }) => {
   const answer = (value) => parentPort.postMessage({ rpc: "reply", id, value });
   const fail = (message) => parentPort.postMessage({ rpc: "error", id, message });
-  if (rpc === "event" || method === "ready") return answer();
+  if (rpc === "event") return waiting.get("steered")?.(args[0]);
+  if (method === "ready") return answer();
   const { file } = args[0];
   waiting.get(file)?.();
   if (file === "crash") process.exit(3);
@@ -27,6 +29,7 @@ parentPort.on("message", ({ rpc, id, method, args }) => {
   if (file === "fails") return fail("no such file");
   if (file === "deaf" || file === "next") waiting.set(file, () => fail("aborted"));
   if (file === "deaf") return;
+  if (file === "steered") return waiting.set(file, (key) => answer({ fingerprint: "stopped " + key }));
   setTimeout(() => answer({ fingerprint: threadId + " " + args[0].root }), file === "next" ? 50 : 0);
 });
 `;
@@ -71,6 +74,13 @@ describe("worker threads", () => {
   it("starts on first use and is kept for the next", async () => {
     const one = thread();
     assert.equal(await check(one, "ok"), await check(one, "ok"));
+  });
+
+  it("a stop right after the start is heard behind the work that it is about, also by a thread that still loads", async () => {
+    const one = thread();
+    const work = check(one, "steered");
+    one.steer("stop", "this run");
+    assert.equal(await work, "stopped this run");
   });
 
   it("ends when it has been idle, and starts again", async () => {
