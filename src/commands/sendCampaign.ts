@@ -49,6 +49,8 @@ export async function resumeCampaign(services: Services, campaign: vscode.Uri): 
         "This campaign is still held by the process that was sending it. If that one has ended, try again in half a minute.",
       );
   }
+  // Whoever finished it, the command line perhaps: the status bar need not offer it any more.
+  services.task.stop(campaign.fsPath);
   throw new HumanError("There is no interrupted run of this campaign to resume.");
 }
 

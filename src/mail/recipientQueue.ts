@@ -17,6 +17,7 @@ export class RecipientQueue {
   private readonly underway = new Set<string>();
   private taken = 0;
   private wake = new AbortController();
+  private sleepers = 0;
 
   /**
    * @param entries the list; only those are handed out that `fates` does not call settled
@@ -52,7 +53,9 @@ export class RecipientQueue {
       if (this.taken === 0) this.onIdle();
       // Somebody's time comes, or another connection hands its recipient back.
       const wait = Math.max(0, earliest - this.clock.now());
+      this.sleepers++;
       await this.clock.sleep(wait, this.wake.signal);
+      this.sleepers--;
     }
   }
 
@@ -113,6 +116,8 @@ export class RecipientQueue {
   }
 
   private stir(): void {
+    // Most messages settle while nobody sleeps, and waking nobody is not free.
+    if (this.sleepers === 0) return;
     const previous = this.wake;
     this.wake = new AbortController();
     previous.abort();
