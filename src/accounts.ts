@@ -12,7 +12,7 @@ import {
   FileError,
   parseAccount,
   plainText,
-  readCaHash,
+  readAuthorities,
   sandboxId,
   sentence,
 } from "./mail/index";
@@ -352,7 +352,7 @@ async function readCa(
   root: string | undefined,
 ): Promise<{ readonly sha256: string | undefined; readonly problem?: AccountProblem }> {
   try {
-    return { sha256: await readCaHash(account, root) };
+    return { sha256: (await readAuthorities(account, root))?.sha256 };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const path = account.tls.caFile;

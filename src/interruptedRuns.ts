@@ -18,8 +18,9 @@ export function lookForInterrupted(
   logger: Logger,
 ): Disposable {
   const timer = setTimeout(() => {
-    look(campaigns, task, stateDirectory()).catch((error: unknown) =>
-      logger.warn(`Interrupted runs cannot be looked for: ${String(error)}`),
+    // The place itself may be refused: that too is for the log, not for the timer.
+    void (async () => await look(campaigns, task, stateDirectory()))().catch((error: unknown) =>
+      logger.warn(`Interrupted runs cannot be looked for: ${error instanceof Error ? error.message : String(error)}`),
     );
   }, idleMs);
   return toDisposable(() => clearTimeout(timer));

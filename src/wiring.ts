@@ -6,7 +6,7 @@ import { CampaignFiles } from "./campaignFiles";
 import type { CampaignSettings } from "./campaignFiles";
 import type { Services } from "./commands/services";
 import { accountSettings, onDidChangeSettings, readSettings } from "./config";
-import { commands, contextKeys } from "./contributions";
+import { commands, contextKeys, section } from "./contributions";
 import type { Dialogs } from "./dialogs";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
@@ -17,6 +17,7 @@ import { LanguageWork } from "./languageWork";
 import { Log } from "./log";
 import { defaultStateDirectory, sandboxId, senderOf } from "./mail/index";
 import type { SenderDefaults } from "./mail/index";
+import { HumanError } from "./notify";
 import type { Notifications } from "./notify";
 import { RunProgress } from "./progress";
 import { Reports } from "./reports";
@@ -50,7 +51,10 @@ export function createServices(outside: Outside): Services & Disposable {
   const script = path.join(extensionUri.fsPath, "dist", "worker.js");
   const stateDirectory = (): string => {
     const set = readSettings().stateDirectory;
-    return set === "" ? (outside.stateDirectory ?? defaultStateDirectory()) : set;
+    if (set === "") return outside.stateDirectory ?? defaultStateDirectory();
+    // A relative one would be another folder, and so another journal, wherever VS Code happens to be started.
+    if (!path.isAbsolute(set)) throw new HumanError(`The setting ${section}.stateDirectory must be an absolute path.`);
+    return set;
   };
   const isTrusted = (): boolean => vscode.workspace.isTrusted;
   const accounts = new Accounts({ settings: accountSettings, secrets, memento: memory, dialogs, isTrusted });

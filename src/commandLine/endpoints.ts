@@ -5,7 +5,7 @@ import {
   accountHash,
   makePrivateDirectory,
   plainText,
-  readCaHash,
+  readAuthorities,
   type Account,
   type SenderDefaults,
 } from "../mail/index";
@@ -40,7 +40,7 @@ export async function requireApproval(
   const file = path.join(stateDirectory, "endpoints.json");
   const text = await readFile(file, "utf8").catch(() => "{}");
   const known = JSON.parse(text) as Readonly<Record<string, Remembered>>;
-  const caSha256 = await readCaHash(account, root);
+  const caSha256 = (await readAuthorities(account, root))?.sha256;
   const from = campaign.from ?? sender.from ?? "";
   const replyTo = campaign.replyTo ?? sender.replyTo ?? "";
   const now: Remembered = {

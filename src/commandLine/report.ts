@@ -8,6 +8,7 @@ import {
   lastRun,
   parseCampaign,
   readReport,
+  systemClock,
   type RunState,
   type World,
 } from "../mail/index";
@@ -49,7 +50,7 @@ export async function importJournal(archive: string | undefined, flags: Flags): 
   const bytes = await readFile(archive).catch(() => {
     throw new Refusal(`${path.resolve(archive)} cannot be read.`);
   });
-  const { runs } = await importHistory(stateDirectoryOf(flags), bytes);
+  const { runs } = await importHistory(stateDirectoryOf(flags), bytes, systemClock);
   process.stdout.write(`Imported ${String(runs)} ${runs === 1 ? "run" : "runs"}.\n`);
   return exit.ok;
 }

@@ -1,10 +1,9 @@
 /** Ways to a transport: one for a target, a try of an account, a single test message. */
-import { createHash } from "node:crypto";
-import { resolve } from "node:path";
 import { accountSchema, sandboxId, type Account } from "./account";
 import type { Mailbox } from "./address";
 import type { Failure } from "./classify";
-import { diskFiles, FileError } from "./files";
+import { readAuthorities } from "./endpoint";
+import { FileError } from "./files";
 import { sandboxDirectory } from "./stateDirectory";
 import type { Target } from "./plan";
 import type { Credentials, Logger } from "./ports";
@@ -64,8 +63,7 @@ function sandboxAccount(port: number): Account {
 }
 
 /**
- * The PEM text of an account's own authorities, undefined when it names none. `caFile` is relative to `root` and must lie
- * below it. Whoever these authorities vouch for gets the password: a content other than the approved one (SHA-256, hex) is
+ * The PEM text of an account's own authorities, undefined when it names none; the file lies below `root`. Whoever these authorities vouch for gets the password: a content other than the approved one (SHA-256, hex) is
  * refused. Throws `FileError`.
  */
 export async function readCertificates(
@@ -73,13 +71,10 @@ export async function readCertificates(
   root: string | undefined,
   approved: string | undefined,
 ): Promise<string | undefined> {
-  const { caFile } = account.tls;
-  if (caFile === "") return undefined;
-  if (root === undefined) throw new FileError("outside", caFile, "there is no folder that it could lie in");
-  const content = await (await diskFiles(root)).read(resolve(root, caFile));
-  if (createHash("sha256").update(content).digest("hex") !== approved)
-    throw new FileError("unreadable", caFile, "has changed since it was approved");
-  return content.toString("utf8");
+  const found = await readAuthorities(account, root);
+  if (found !== undefined && found.sha256 !== approved)
+    throw new FileError("unreadable", account.tls.caFile, "has changed since it was approved");
+  return found?.pem;
 }
 
 /** Connects and signs in, sends nothing. Certificate files are read as `readCertificates` says. Throws `FileError` only. */

@@ -58,13 +58,19 @@ export function endpointChanges(before: Endpoint, after: Endpoint): readonly str
     });
 }
 
-/** The SHA-256 (hex) of the account's CA file, which lies below `root`; undefined when it names none. Throws `FileError`. */
-export async function readCaHash(account: Account, root: string | undefined): Promise<string | undefined> {
+/**
+ * The account's CA file, which lies below `root`: its PEM text and the SHA-256 of its content, hex. Undefined when the account
+ * names none. Throws `FileError`.
+ */
+export async function readAuthorities(
+  account: Account,
+  root: string | undefined,
+): Promise<{ readonly pem: string; readonly sha256: string } | undefined> {
   const { caFile } = account.tls;
   if (caFile === "") return undefined;
   if (root === undefined) throw new FileError("outside", caFile, "there is no folder that it could lie in");
   const content = await (await diskFiles(root)).read(path.resolve(root, caFile));
-  return createHash("sha256").update(content).digest("hex");
+  return { pem: content.toString("utf8"), sha256: createHash("sha256").update(content).digest("hex") };
 }
 
 function shown(key: string, value: string | undefined): string {

@@ -6,7 +6,9 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import * as v from "valibot";
 import { syncDirectory } from "./files";
 import { readHistory } from "./journal";
+import { acquireLock } from "./lock";
 import { PlanError, readPlan, type Plan } from "./plan";
+import type { Clock } from "./ports";
 import { campaignDirectory, makePrivateDirectory } from "./stateDirectory";
 
 const runName = v.pipe(v.string(), v.regex(/^\d{4}-[0-9a-f-]{36}$/));
@@ -40,7 +42,11 @@ export async function exportHistory(plan: Plan): Promise<Buffer> {
  * Adds the runs of an archive to the state directory. A run that is here already stays as it is: two machines' records of
  * one run are never mixed. Throws `PlanError` when the archive is damaged.
  */
-export async function importHistory(stateDirectory: string, archive: Buffer): Promise<{ readonly runs: number }> {
+export async function importHistory(
+  stateDirectory: string,
+  archive: Buffer,
+  clock: Clock,
+): Promise<{ readonly runs: number }> {
   let parsed: v.InferOutput<typeof archiveSchema>;
   try {
     parsed = v.parse(archiveSchema, JSON.parse(gunzipSync(archive).toString("utf8")));
@@ -50,6 +56,18 @@ export async function importHistory(stateDirectory: string, archive: Buffer): Pr
   if (digest(parsed.runs) !== parsed.sha256) throw new PlanError("The exported journal is damaged. Export it again.");
   const home = campaignDirectory(stateDirectory, parsed.campaignId.toLowerCase(), "real");
   await makePrivateDirectory(home);
+  const lock = await acquireLock(home, clock, { takeOver: false, atLeast: 1 });
+  if (lock.kind === "busy") throw new PlanError("This campaign is being sent right now. Import when it is done.");
+  try {
+    return { runs: await addRuns(home, parsed) };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Adds the runs that are not there yet; how many. The newest one must be finished: an archive only says who was mailed. */
+async function addRuns(home: string, parsed: v.InferOutput<typeof archiveSchema>): Promise<number> {
+  const newest = Object.keys(parsed.runs).sort().at(-1);
   const present = new Set(await readdir(home));
   let count = 0;
   for (const [run, files] of Object.entries(parsed.runs)) {
@@ -60,17 +78,23 @@ export async function importHistory(stateDirectory: string, archive: Buffer): Pr
     for (const [file, content] of Object.entries(files))
       await writeFile(path.join(draft, file), Buffer.from(content, "base64"), { mode: 0o600, flush: true });
     // Damage is found here, not in the middle of a later run.
-    await readHistory(draft);
+    const { finished } = await readHistory(draft);
     const plan = await readPlan(draft).catch(() => undefined);
     if (plan?.campaignId !== parsed.campaignId || plan.runId !== run.slice(5)) {
       await rm(draft, { recursive: true, force: true });
       throw new PlanError("A run in the exported journal is incomplete. Export it again.");
     }
+    if (run === newest && !finished) {
+      await rm(draft, { recursive: true, force: true });
+      throw new PlanError(
+        "The last run in the exported journal is not finished. Finish it where it was begun, then export.",
+      );
+    }
     await rename(draft, path.join(home, run));
     count++;
   }
   await syncDirectory(home);
-  return { runs: count };
+  return count;
 }
 
 function digest(runs: Readonly<Record<string, Readonly<Record<string, string>>>>): string {

@@ -9,7 +9,7 @@ export type { Failure, OutcomeClass } from "./classify";
 export type { Tried } from "./delivery";
 export { readCertificates, sendTest, verifyAccount } from "./delivery";
 export type { Endpoint } from "./endpoint";
-export { accountHash, endpointChanges, endpointHash, endpointOf, readCaHash } from "./endpoint";
+export { accountHash, endpointChanges, endpointHash, endpointOf, readAuthorities } from "./endpoint";
 export type { Files } from "./files";
 export { diskFiles, FileError, isBelow } from "./files";
 export type { Message } from "./message";

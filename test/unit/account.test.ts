@@ -10,7 +10,7 @@ import {
   endpointOf,
   FileError,
   parseAccount,
-  readCaHash,
+  readAuthorities,
   senderOf,
 } from "../../src/mail/index";
 
@@ -242,7 +242,7 @@ describe("CA file", () => {
   after(() => rm(root, { recursive: true }));
 
   const hash = (caFile: string): Promise<string | undefined> =>
-    readCaHash(account({ tls: { caFile } }), join(root, "folder"));
+    readAuthorities(account({ tls: { caFile } }), join(root, "folder")).then((found) => found?.sha256);
 
   it("R13 is bound by its content", async () => {
     const one = await hash("certs/ca.pem");
@@ -263,6 +263,6 @@ describe("CA file", () => {
     assert.equal(await reason("link.pem"), "outside");
     assert.equal(await reason("certs/none.pem"), "missing");
     assert.equal(await reason("certs"), "unreadable");
-    await assert.rejects(readCaHash(account({ tls: { caFile: "certs/ca.pem" } }), undefined), FileError);
+    await assert.rejects(readAuthorities(account({ tls: { caFile: "certs/ca.pem" } }), undefined), FileError);
   });
 });

@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { exportHistory, importHistory } from "../../src/mail/historyArchive";
 import { Journal, JournalError } from "../../src/mail/journal";
-import { acquireLock } from "../../src/mail/lock";
+import { acquireLock, holder } from "../../src/mail/lock";
 import { createPlan, lastRun, PlanError, runsOf, type Plan } from "../../src/mail/plan";
 import { systemClock } from "../../src/mail/ports";
 import type { Prepared } from "../../src/mail/preflight";
@@ -22,6 +22,9 @@ interface Archive {
   sha256: string;
   runs: Record<string, Record<string, string>>;
 }
+
+const bring = (stateDirectory: string, archive: Buffer): ReturnType<typeof importHistory> =>
+  importHistory(stateDirectory, archive, systemClock);
 
 describe("history archive (R57)", () => {
   let folder: string;
@@ -41,7 +44,7 @@ describe("history archive (R57)", () => {
   });
 
   /** A run in `stateDirectory` that accepted one message. */
-  async function sendOne(stateDirectory: string, previousRunId?: string): Promise<Plan> {
+  async function sendOne(stateDirectory: string, previousRunId?: string, finished = true): Promise<Plan> {
     const root = path.join(folder, "workspace");
     const file = path.join(root, "spring.mail.md");
     const plan = await createPlan(
@@ -75,6 +78,7 @@ describe("history archive (R57)", () => {
     journal.append({ t: "attempt", k: "bob@example.org", n: 1, id: "<1@example.com>", at: 2 });
     journal.append({ t: "data", k: "bob@example.org", n: 1, at: 3 });
     journal.append({ t: "ok", k: "bob@example.org", reply: "250", ms: 1, at: 4 });
+    if (finished) journal.append({ t: "ctl", what: "finish", at: 5 });
     await journal.close();
     await lock.release();
     return plan;
@@ -102,7 +106,7 @@ describe("history archive (R57)", () => {
   it("carries every run to another machine, to the byte", async () => {
     const first = await sendOne(here);
     const second = await sendOne(here, first.runId);
-    assert.deepEqual(await importHistory(there, await exportHistory(second)), { runs: 2 });
+    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 2 });
     const arrived = await lastRun(there, campaignId, "real");
     assert.equal(arrived?.plan.runId, second.runId);
     assert.deepEqual(arrived.totals, { accepted: 1, failed: 0, unknown: 0, skipped: 0, pending: 1 });
@@ -114,15 +118,17 @@ describe("history archive (R57)", () => {
 
   it("carries no locks: nobody holds anything on the other machine", async () => {
     const plan = await sendOne(here);
-    await importHistory(there, await exportHistory(plan));
+    await bring(there, await exportHistory(plan));
     const home = path.join(there, "campaigns", campaignId, "real");
-    assert.deepEqual(await readdir(home), [path.basename(plan.directory)]);
+    // The import's own lock, given back, and none that came along.
+    assert.deepEqual(await readdir(home), [path.basename(plan.directory), "lock-000001.json"]);
+    assert.equal(await holder(home), "nobody");
   });
 
   it("writes for this user alone", async function () {
     if (process.platform === "win32") return this.skip();
     const plan = await sendOne(here);
-    await importHistory(there, await exportHistory(plan));
+    await bring(there, await exportHistory(plan));
     const run = path.join(there, "campaigns", campaignId, "real", path.basename(plan.directory));
     assert.equal((await stat(run)).mode & 0o777, 0o700);
     for (const file of await readdir(run)) assert.equal((await stat(path.join(run, file))).mode & 0o777, 0o600, file);
@@ -130,15 +136,31 @@ describe("history archive (R57)", () => {
 
   it("leaves a run alone that is here already, and adds the others", async () => {
     const first = await sendOne(here);
-    await importHistory(there, await exportHistory(first));
+    await bring(there, await exportHistory(first));
     const home = path.join(there, "campaigns", campaignId, "real");
     const known = path.join(home, path.basename(first.directory));
     await writeFile(path.join(known, "journal-000009.jsonl"), "");
     const before = await filesOf(known);
     const second = await sendOne(here, first.runId);
-    assert.deepEqual(await importHistory(there, await exportHistory(second)), { runs: 1 });
+    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 1 });
     assert.deepEqual(await filesOf(known), before);
-    assert.deepEqual(await importHistory(there, await exportHistory(second)), { runs: 0 });
+    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 0 });
+  });
+
+  it("refuses an unfinished last run: two machines would both send the rest, or what an archive plans", async () => {
+    const plan = await sendOne(here, undefined, false);
+    await assert.rejects(bring(there, await exportHistory(plan)), /not finished/);
+    assert.equal(await lastRun(there, campaignId, "real"), undefined);
+  });
+
+  it("waits for nobody: while the campaign is being sent, nothing is imported", async () => {
+    const bytes = await exportHistory(await sendOne(here));
+    const theirs = await sendOne(there);
+    const lock = await acquireLock(path.dirname(theirs.directory), systemClock, { takeOver: false, atLeast: 1 });
+    assert.ok(lock.kind === "held");
+    await assert.rejects(bring(there, bytes), /being sent right now/);
+    await lock.release();
+    assert.deepEqual(await bring(there, bytes), { runs: 1 });
   });
 
   it("starts over after an import that was killed", async () => {
@@ -147,8 +169,8 @@ describe("history archive (R57)", () => {
     const draft = path.join(home, `new-${path.basename(plan.directory)}`);
     await mkdir(draft, { recursive: true });
     await writeFile(path.join(draft, "half"), "");
-    await importHistory(there, await exportHistory(plan));
-    assert.deepEqual(await readdir(home), [path.basename(plan.directory)]);
+    await bring(there, await exportHistory(plan));
+    assert.deepEqual(await readdir(home), [path.basename(plan.directory), "lock-000001.json"]);
   });
 
   describe("refuses", () => {
@@ -162,13 +184,13 @@ describe("history archive (R57)", () => {
     });
 
     async function refused(bytes: Buffer, error: typeof PlanError | typeof JournalError = PlanError): Promise<void> {
-      await assert.rejects(importHistory(there, bytes), error);
+      await assert.rejects(bring(there, bytes), error);
       assert.equal(await lastRun(there, campaignId, "real"), undefined);
     }
 
     it("nothing when nothing was changed (the frame of these tests)", async () => {
       assert.deepEqual(
-        await importHistory(
+        await bring(
           there,
           pack(archive, () => {}),
         ),
