@@ -1,5 +1,6 @@
 /** Entry point of the worker threads: messages in, the core's work, snapshots out. One bundle serves language work and runs. */
 import { parentPort } from "node:worker_threads";
+import { runUnderAnotherId } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
@@ -64,6 +65,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     sendTest: (order) => runs.sendTest(order),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,
+    underAnotherId: (file, campaignId, stateDirectory) => runUnderAnotherId(stateDirectory, file, campaignId),
     interrupted: (files, stateDirectory) => interrupted(files, stateDirectory, ids),
     report,
   });

@@ -11,6 +11,7 @@ import {
   plainText,
   readReport,
   runCampaign,
+  runUnderAnotherId,
   sandboxDirectory,
   systemClock,
   worldOf,
@@ -67,6 +68,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     return run(context, plan, credentials, limit, flags, `Going on: ${describeTotals(last)}`);
   }
   if (prepared === undefined) throw new Refusal(problems.map(formatProblem).join("\n"), exit.problems);
+  if (last === undefined && target.kind === "smtp" && flags.again !== true) await refuseChangedId(context, campaignId);
   const check = await checkRows(prepared);
   refuseProblems([...problems, ...check.problems], check, flags);
   await confirm(prepared, check, target, sender, flags);
@@ -89,6 +91,16 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     limit,
     flags,
     `Sending ${String(check.counts.mail)} messages through ${nameTarget(target)}.`,
+  );
+}
+
+/** The record of who was mailed hangs on the id: another one in the same file would mail everybody again. */
+async function refuseChangedId(context: Context, campaignId: string | undefined): Promise<void> {
+  if (campaignId === undefined) return;
+  const other = await runUnderAnotherId(context.stateDirectory, context.file, campaignId);
+  if (other === undefined) return;
+  throw new Refusal(
+    `This file was sent under another id before: ${describeTotals(other)}\nPut that id back to go on with its record (id: ${other.plan.campaignId}), or add --again to mail everybody once more.`,
   );
 }
 
@@ -251,17 +263,16 @@ function exitCode({ ending, failed, unknown }: RunSummary): number {
   }
 }
 
-function alreadySent({ plan, totals, changed }: RunState): number {
+function alreadySent({ plan, totals, listChanged }: RunState): number {
   const { accepted, failed, unknown } = totals;
   const everyone = failed + unknown === 0;
-  const names = changed.map((file) => plainText(path.relative(process.cwd(), file))).join(", ");
   process.stdout.write(
     `${everyone ? `All ${String(accepted)} were` : `${String(accepted)} were`} already sent (run of ${plan.createdAt}); nothing was sent now.\n` +
       (everyone ? "" : `${String(failed)} failed and ${String(unknown)} are unknown: see bulk-mail report.\n`) +
-      (changed.length === 0 ? "" : `Changed since: ${names}. Who was added to the list is not mailed by this.\n`) +
+      (listChanged ? "The list has changed since. Who was added to it is not mailed by this.\n" : "") +
       "To send to everyone once more, add --again.\n",
   );
-  return everyone && changed.length === 0 ? exit.ok : exit.problems;
+  return everyone && !listChanged ? exit.ok : exit.problems;
 }
 
 function describeTotals({ totals }: RunState): string {

@@ -28,8 +28,10 @@ export async function sendCampaign(services: Services, campaign: vscode.Uri): Pr
     await resume(services, campaign, last);
     return;
   }
-  if (last?.state === "finished" && !(await wantsAgain(services, campaign, last))) return;
-  await sendNew(services, campaign, reply, last);
+  // Without a run of its own, the file may have been sent under an id that it has lost since.
+  const known = last ?? (await underAnotherId(services, campaign, reply));
+  if (known !== undefined && !(await wantsAgain(services, campaign, known, reply.campaign.id))) return;
+  await sendNew(services, campaign, reply, last, known);
 }
 
 /** Goes on with what was interrupted, or says that there is nothing to go on with. */
@@ -59,6 +61,7 @@ async function sendNew(
   campaign: vscode.Uri,
   unsaved: CheckReply,
   last: RunState | undefined,
+  known = last,
 ): Promise<void> {
   const reply = await checkSaved(services, campaign, unsaved);
   if (reply === undefined || (await hasBlockingProblems(services, reply))) return;
@@ -72,7 +75,7 @@ async function sendNew(
     pace: way.pace,
     stateDirectory,
     remoteName: vscode.env.remoteName,
-    mailedBefore: last === undefined ? 0 : last.totals.accepted + last.totals.unknown,
+    mailedBefore: known === undefined ? 0 : known.totals.accepted + known.totals.unknown,
   });
   if (!(await services.dialogs.confirm(question.message, question.detail, question.button))) return;
   await services.task.start({
@@ -147,14 +150,19 @@ async function startOver(services: Services, campaign: vscode.Uri, run: RunState
   if (reply !== undefined) await sendNew(services, campaign, reply, run);
 }
 
-async function wantsAgain(services: Services, campaign: vscode.Uri, run: RunState): Promise<boolean> {
+async function wantsAgain(
+  services: Services,
+  campaign: vscode.Uri,
+  run: RunState,
+  id: string | undefined,
+): Promise<boolean> {
   const sandbox = run.plan.target.kind === "sandbox";
   const name = plainText(campaignName(campaign.fsPath), 60);
   const sendAgain = "Send Again to Everyone…";
   const openReport = "Open Report";
   const answer = await services.dialogs.choose(
     sandbox ? `“${name}” was sent into the sandbox already.` : `“${name}” was sent already.`,
-    `${sandbox ? "Sandbox: nothing left this machine.\n" : ""}${standing(run.totals)}\n${addedSince(run)}Started ${run.plan.createdAt.slice(0, 16).replace("T", " ")} UTC.`,
+    `${sandbox ? "Sandbox: nothing left this machine.\n" : ""}${standing(run.totals)}\n${lostId(run, id)}${addedSince(run)}Started ${run.plan.createdAt.slice(0, 16).replace("T", " ")} UTC.`,
     [openReport, sendAgain],
   );
   if (answer === openReport) {
@@ -210,6 +218,15 @@ function accountWay(services: Services, campaign: vscode.Uri, resolved: Resolved
   };
 }
 
+async function underAnotherId(
+  services: Services,
+  campaign: vscode.Uri,
+  { campaign: { id, account } }: CheckReply,
+): Promise<RunState | undefined> {
+  if (id === undefined || account === sandboxId) return undefined;
+  return await services.task.ask.request("underAnotherId", campaign.fsPath, id, services.stateDirectory());
+}
+
 async function lastRun(services: Services, { campaign }: CheckReply, world: World): Promise<RunState | undefined> {
   if (campaign.id === undefined) return undefined;
   const stateDirectory = services.stateDirectory();
@@ -225,10 +242,15 @@ function refuseWhileActive(services: Services, campaign: vscode.Uri): void {
   }
 }
 
+/** What stands in the way of going on with a record: the file has another id than it was sent under. */
+function lostId({ plan }: RunState, id: string | undefined): string {
+  if (plan.campaignId === id) return "";
+  return `That was under another id, ${plan.campaignId}: put it back into the file to go on with its record.\n`;
+}
+
 /** A list that grew after its run ended: who was added is not mailed by that run. */
-function addedSince({ changed }: RunState): string {
-  const names = changed.map((file) => plainText(path.basename(file), 60)).join(", ");
-  return changed.length === 0 ? "" : `Changed since: ${names}. Who was added to the list has not been mailed.\n`;
+function addedSince({ listChanged }: RunState): string {
+  return listChanged ? "The list has changed since. Who was added to it has not been mailed.\n" : "";
 }
 
 /** `312 accepted, 1 failed, 2 in doubt, 185 left`. */

@@ -14,7 +14,7 @@ export type { Files } from "./files";
 export { diskFiles, FileError, isBelow } from "./files";
 export type { Message } from "./message";
 export type { Pace, Plan, RunState, Target, Totals, World } from "./plan";
-export { createPlan, lastRun, PlanError, worldOf } from "./plan";
+export { createPlan, lastRun, PlanError, runUnderAnotherId, worldOf } from "./plan";
 export type { Clock, Credentials, Logger, Ports } from "./ports";
 export { silentLogger, systemClock } from "./ports";
 export type { CheckResult, Counts, Entry, Prepared, PrepareRequest, SenderDefaults } from "./preflight";

@@ -11,7 +11,7 @@ import { acquireLock, holder } from "./lock";
 import type { Clock } from "./ports";
 import type { CheckResult, Counts, Prepared, SenderDefaults } from "./preflight";
 import type { CsvOptions } from "./recipients";
-import { campaignDirectory, makePrivateDirectory } from "./stateDirectory";
+import { campaignDirectory, isCampaignId, makePrivateDirectory } from "./stateDirectory";
 
 /** Worlds keep their own journals: a rehearsal or a dry run never settles a recipient of a real run. */
 export type World = "real" | "sandbox" | "outbox";
@@ -87,6 +87,8 @@ export interface RunState {
   readonly totals: Totals;
   /** Original files whose content is no longer the copy's: absolute paths. */
   readonly changed: readonly string[];
+  /** Whether the list is among them: then people may be on it whom this run does not know. */
+  readonly listChanged: boolean;
 }
 
 /** The recipients of a run by outcome; they add up to `rows` less the excluded ones. */
@@ -182,10 +184,12 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
 /** The last run of a campaign in a world, or undefined when there was none. Takes no lock. Throws `JournalError`. */
 export async function lastRun(stateDirectory: string, campaignId: string, world: World): Promise<RunState | undefined> {
   const home = campaignDirectory(stateDirectory, campaignId, world);
-  const newest = (await runNames(home)).at(-1);
-  if (newest === undefined) return undefined;
-  const plan = await readPlan(path.join(home, newest));
+  const plan = await lastPlan(home);
+  if (plan === undefined) return undefined;
   const history = await readHistory(plan.directory);
+  const changed = await changedOriginals(plan);
+  const list = plan.copies.find(({ copy }) => copy.endsWith("-recipients"))?.original;
+  const listChanged = list !== undefined && changed.includes(list);
   const held = history.finished ? "nobody" : await holder(home);
   const state = history.finished ? "finished" : held === "nobody" ? "interrupted" : "running";
   return {
@@ -193,8 +197,30 @@ export async function lastRun(stateDirectory: string, campaignId: string, world:
     state,
     silent: held === "silent",
     totals: totalsOf(plan, history),
-    changed: await changedOriginals(plan),
+    changed,
+    listChanged,
   };
+}
+
+/**
+ * The last real run that mailed somebody from this very file while it had another id, or undefined. A lost or changed id
+ * forgets who was mailed: whoever is about to send must hear of it. Throws `JournalError`.
+ */
+export async function runUnderAnotherId(
+  stateDirectory: string,
+  campaignFile: string,
+  campaignId: string,
+): Promise<RunState | undefined> {
+  const ids = await readdir(path.join(stateDirectory, "campaigns")).catch(() => []);
+  let newest: RunState | undefined;
+  for (const id of ids.filter((one) => isCampaignId(one) && one !== campaignId)) {
+    const plan = await lastPlan(campaignDirectory(stateDirectory, id, "real"));
+    if (plan?.campaignFile !== campaignFile) continue;
+    const run = await lastRun(stateDirectory, id, "real");
+    if (run === undefined || run.totals.accepted + run.totals.unknown === 0) continue;
+    if (newest === undefined || newest.plan.createdAt < run.plan.createdAt) newest = run;
+  }
+  return newest;
 }
 
 /** All runs of the campaign that `plan` belongs to, in the same world, oldest first. */
@@ -271,6 +297,11 @@ async function runNames(home: string): Promise<readonly string[]> {
     throw error;
   });
   return names.filter((name) => /^\d{4}-[0-9a-f-]{36}$/.test(name)).sort();
+}
+
+async function lastPlan(home: string): Promise<Plan | undefined> {
+  const newest = (await runNames(home)).at(-1);
+  return newest === undefined ? undefined : readPlan(path.join(home, newest));
 }
 
 /** The plan in a run's folder. */

@@ -12,9 +12,14 @@ export function defaultStateDirectory(): string {
   return path.join(home, ".local", "state", "bulk-mail");
 }
 
+/** Whether a text is a campaign id: a lower-case UUID. */
+export function isCampaignId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
+
 /** The folder of a campaign's runs in one world. `campaignId` is a UUID: no name is ever made from other user text. */
 export function campaignDirectory(stateDirectory: string, campaignId: string, world: World): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(campaignId)) throw new Error("A campaign id must be a UUID.");
+  if (!isCampaignId(campaignId)) throw new Error("A campaign id must be a UUID.");
   return path.join(stateDirectory, "campaigns", campaignId, world);
 }
 

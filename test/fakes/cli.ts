@@ -49,12 +49,13 @@ export class Sandbox {
     }
   }
 
-  /** Starts the command line; the state directory is ours. */
+  /** Starts the command line; the state directory is ours unless `own` is false. */
   start(
     words: readonly string[],
     env: Readonly<Record<string, string>> = {},
+    own = true,
   ): { child: ChildProcess; done: Promise<Finished> } {
-    const child = spawn(process.execPath, [cliFile(), ...words, "--state-dir", this.state], {
+    const child = spawn(process.execPath, [cliFile(), ...words, ...(own ? ["--state-dir", this.state] : [])], {
       cwd: this.workspace,
       env: { ...process.env, HOME: this.home, USERPROFILE: this.home, ...env },
       stdio: ["ignore", "pipe", "pipe"],
@@ -71,8 +72,8 @@ export class Sandbox {
   }
 
   /** Runs the command line to its end. */
-  run(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Finished> {
-    return this.start(words, env).done;
+  run(words: readonly string[], env?: Readonly<Record<string, string>>, own?: boolean): Promise<Finished> {
+    return this.start(words, env, own).done;
   }
 
   async remove(): Promise<void> {

@@ -269,8 +269,38 @@ describe("command line", () => {
     await writeFile(list, `${await readFile(list, "utf8")}new@example.com,New,99\n`);
     const { code, stdout } = await sandbox.run(["send", "hello.mail.md", ...through]);
     assert.equal(code, 1);
-    assert.match(stdout, /people\.csv.*not mailed by this/);
+    assert.match(stdout, /list has changed since.*not mailed by this/);
     assert.equal(server.accepted.length, 5);
+  });
+
+  it("a letter that was only mended since its run ended is no change of the list", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through]);
+    await sandbox.write({ "hello.mail.md": smallCampaign(5)["hello.mail.md"]?.replace("Hello", "Dear") ?? "" });
+    const { code, stdout } = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(code, 0);
+    assert.doesNotMatch(stdout, /changed/);
+  });
+
+  it("a file that lost its id does not mail everybody again by itself", async () => {
+    await sandbox.run(["send", "hello.mail.md", ...through]);
+    const text = smallCampaign(5)["hello.mail.md"] ?? "";
+    await sandbox.write({ "hello.mail.md": text.replace("0b0e7d3a", "1c0e7d3a") });
+    const refused = await sandbox.run(["send", "hello.mail.md", ...through]);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /5 accepted.*\n.*id: 0b0e7d3a-8f4e-4d52-9f0a-6f2f1f9e5a11/);
+    assert.equal(server.accepted.length, 5);
+    assert.equal((await sandbox.run(["send", "hello.mail.md", ...through, "--again"])).code, 0);
+    assert.equal(server.accepted.length, 10);
+  });
+
+  it("takes a state directory from a settings file that was named, an absolute one only", async () => {
+    const account = { host: "127.0.0.1", port: server.port, security: "none", auth: "none" };
+    await sandbox.write({
+      "settings.json": JSON.stringify({ "bulkMail.accounts": { local: account }, "bulkMail.stateDirectory": "state" }),
+    });
+    const { code, stderr } = await sandbox.run(["check", "hello.mail.md", "--settings", "settings.json"], {}, false);
+    assert.equal(code, 2);
+    assert.match(stderr, /absolute path/);
   });
 
   it("an unfinished run is not exported: two machines would both send the rest", async () => {
