@@ -112,6 +112,23 @@ describe("Send Campaign", () => {
     assert.match(server.received[0]?.parsed.text ?? "", /Yours, Ada/);
   });
 
+  it("a file that lost its id is not mailed to everyone again without two questions that say so", async () => {
+    const campaign = await open(smallCampaign(2, through));
+    editor.dialogs.answer("Send");
+    await editor.run("send", campaign);
+    const text = smallCampaign(2, through)["hello.mail.md"] ?? "";
+    await vscode.workspace.fs.writeFile(campaign, Buffer.from(text.replace("0b0e7d3a", "2d0e7d3a")));
+    editor.dialogs.answer(undefined);
+    await editor.run("send", campaign);
+    assert.equal(editor.dialogs.asked[1]?.message, "“hello” was sent already.");
+    assert.match(editor.dialogs.asked[1].detail, /2 accepted\nThat was under another id, 0b0e7d3a-/);
+    assert.equal(server.received.length, 2);
+    editor.dialogs.answer("Send Again to Everyone…", "Send Again");
+    await editor.run("send", campaign);
+    assert.match(editor.dialogs.asked[3]?.detail ?? "", /The last run mailed 2 messages/);
+    assert.equal(server.received.length, 4);
+  });
+
   it("sends nothing twice: what is finished is sent again to everyone only after two questions", async () => {
     const campaign = await open(smallCampaign(2, through));
     editor.dialogs.answer("Send");
