@@ -48,7 +48,8 @@ function serve(port: NonNullable<typeof parentPort>): void {
   const runs = new Runs(host, ids, logger);
   const newest = new Newest();
   const rpc: Rpc<HostApi> = createRpc<HostApi, WorkerApi>(nodePort(port), {
-    ready: () => warmUp(ids),
+    ready: () => undefined,
+    warmUp: () => warmUp(ids),
     check: (request) =>
       newest.run(`check ${request.file}`, async (signal) => (await checkCampaign(request, ids, signal)).reply),
     preview: (request, index) =>

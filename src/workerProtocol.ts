@@ -168,8 +168,10 @@ export interface InterruptedRun {
 
 /** What the worker does when asked. */
 export interface WorkerApi {
-  /** Answers once everything is loaded. */
-  ready(): Promise<void>;
+  /** Answers once the thread listens. */
+  ready(): undefined;
+  /** Loads and compiles what checks need, for a thread whose checks are limited in time. */
+  warmUp(): Promise<void>;
   /** Checks everything. A newer check of the same file makes an older one give up (it rejects). */
   check(request: CampaignRequest): Promise<CheckReply>;
   /** Makes the message of one row. A newer preview of the same file makes an older one give up. */

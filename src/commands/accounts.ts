@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { plainText } from "../mail/index";
 import { HumanError } from "../notify";
-import { accountChoice, refusal, requireTrust, secretOf } from "./services";
+import { accountChoice, cancellable, refusal, requireTrust, secretOf } from "./services";
 import type { Services } from "./services";
 
 /** Connects and signs in with an account, the very way that sending does. */
@@ -24,16 +24,7 @@ export async function testConnection(services: Services): Promise<void> {
   if (resolution.kind === "refused") throw refusal(services, resolution);
   if (resolution.kind !== "account") return;
   const credentials = await secretOf(services, scope, resolution)();
-  const tried = await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title: "Connecting", cancellable: true },
-    async (_progress, token) => {
-      const cancelled = new AbortController();
-      token.onCancellationRequested(() => cancelled.abort());
-      const answer = services.task.verify(resolution, credentials, cancelled.signal);
-      const end = new Promise<undefined>((resolve) => token.onCancellationRequested(() => resolve(undefined)));
-      return await Promise.race([answer, end]);
-    },
-  );
+  const tried = await cancellable("Connecting", (signal) => services.task.verify(resolution, credentials, signal));
   if (tried === undefined) return;
   if (tried.ok) {
     services.speak.info("The connection works: the server let us in. Nothing was sent.");

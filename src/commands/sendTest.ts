@@ -4,7 +4,7 @@ import { campaignName } from "../campaignFiles";
 import { parseMailbox, plainText } from "../mail/index";
 import { HumanError } from "../notify";
 import { wayOf } from "./sendCampaign";
-import { check, requireTrust } from "./services";
+import { cancellable, check, requireTrust } from "./services";
 import type { Services } from "./services";
 
 /** Where the address is remembered. */
@@ -34,26 +34,14 @@ export async function sendTest(services: Services, campaign: vscode.Uri, row: nu
   });
   if (to === undefined) return;
   await services.memory.update(memoryKey, to);
-  const tried = await vscode.window.withProgress(
-    { location: vscode.ProgressLocation.Notification, title: "Sending a test", cancellable: true },
-    async (_progress, token) => {
-      const cancelled = new AbortController();
-      token.onCancellationRequested(() => cancelled.abort());
-      const answer = services.task.sendTest(
-        {
-          campaign: await services.campaigns.request(campaign),
-          index: row ?? services.previews.rowOf(campaign),
-          to,
-          target: way.target,
-          stateDirectory: services.stateDirectory(),
-        },
-        way.credentials,
-        cancelled.signal,
-      );
-      const end = new Promise<undefined>((resolve) => token.onCancellationRequested(() => resolve(undefined)));
-      return await Promise.race([answer, end]);
-    },
-  );
+  const order = {
+    campaign: await services.campaigns.request(campaign),
+    index: row ?? services.previews.rowOf(campaign),
+    to,
+    target: way.target,
+    stateDirectory: services.stateDirectory(),
+  };
+  const tried = await cancellable("Sending a test", (signal) => services.task.sendTest(order, way.credentials, signal));
   if (tried === undefined) return;
   if (tried.ok) {
     services.log.info(`test accepted ${to} ${plainText(tried.reply)}`);

@@ -74,22 +74,34 @@ export function requireTrust(): void {
 /** Checks the campaign as it stands in the editor, however long that takes. Undefined when the person cancelled. */
 export async function check(services: Services, campaign: vscode.Uri): Promise<CheckReply | undefined> {
   const request = await services.campaigns.request(campaign);
-  const cancelled = new AbortController();
   const title = `Checking ${unlinked(campaignName(campaign.fsPath), 60)}`;
   try {
-    const reply = await vscode.window.withProgress(
-      { location: vscode.ProgressLocation.Notification, title, cancellable: true },
-      (_progress, token) => {
-        token.onCancellationRequested(() => cancelled.abort());
-        return services.work.checkPatiently(request, cancelled.signal);
-      },
-    );
-    services.diagnostics.publish(campaign, reply);
+    const reply = await cancellable(title, (signal) => services.work.checkPatiently(request, signal));
+    if (reply !== undefined) services.diagnostics.publish(campaign, reply);
     return reply;
   } catch (error) {
-    if (error instanceof WorkerEnded && cancelled.signal.aborted) return undefined;
+    // Checks share a thread, and the newest of a campaign wins: the one before it gives up.
+    if (error instanceof WorkerEnded || (error instanceof Error && error.name === "AbortError"))
+      throw new HumanError("The check was ended by another one. Try again.");
     throw error;
   }
+}
+
+/** Shows `title` with a Cancel button while `work` goes on. Undefined as soon as the person cancels; `signal` tells the work. */
+export async function cancellable<T>(title: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+  return await vscode.window.withProgress(
+    { location: vscode.ProgressLocation.Notification, title, cancellable: true },
+    async (_progress, token) => {
+      const cancelled = new AbortController();
+      const end = new Promise<undefined>((resolve) => {
+        token.onCancellationRequested(() => {
+          resolve(undefined);
+          cancelled.abort();
+        });
+      });
+      return await Promise.race([work(cancelled.signal), end]);
+    },
+  );
 }
 
 /**

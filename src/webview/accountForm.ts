@@ -1,6 +1,7 @@
 /** Between an account's object in the settings and the flat form of the page. */
 import type { AccountProblem } from "../mail/index";
 import { parseAccount } from "../mail/index";
+import { atRest } from "./protocol";
 import type { AccountForm, FieldName, FormProblem } from "./protocol";
 
 /** Where each field of the form stands in the account's object. */
@@ -22,22 +23,6 @@ const paths = {
   greetingTimeout: "timeouts.greeting",
   socketTimeout: "timeouts.socket",
 } as const satisfies Record<Exclude<keyof AccountForm, "name">, string>;
-
-/** What stands in the settings when a field is at rest, so that it is left out there. */
-const defaults: Partial<Record<keyof AccountForm, string | boolean>> = {
-  auth: "password",
-  user: "",
-  from: "",
-  replyTo: "",
-  verify: true,
-  caFile: "",
-  servername: "",
-  delay: "",
-  connections: "",
-  connectionTimeout: "30000",
-  greetingTimeout: "30000",
-  socketTimeout: "600000",
-};
 
 const numbers: ReadonlySet<string> = new Set([
   "port",
@@ -75,9 +60,9 @@ export function formOf(id: string, settings: unknown): AccountForm {
     servername: text("servername"),
     delay: text("delay"),
     connections: text("connections"),
-    connectionTimeout: text("connectionTimeout", "30000"),
-    greetingTimeout: text("greetingTimeout", "30000"),
-    socketTimeout: text("socketTimeout", "600000"),
+    connectionTimeout: text("connectionTimeout", atRest.connectionTimeout),
+    greetingTimeout: text("greetingTimeout", atRest.greetingTimeout),
+    socketTimeout: text("socketTimeout", atRest.socketTimeout),
   };
 }
 
@@ -87,7 +72,7 @@ export function settingsOf(form: AccountForm): Readonly<Record<string, unknown>>
   for (const field of Object.keys(paths) as (keyof typeof paths)[]) {
     const typed = form[field];
     const value = typeof typed === "string" ? typed.trim() : typed;
-    if (value === defaults[field]) continue;
+    if (value === (atRest as Partial<AccountForm>)[field]) continue;
     const [group = "", key] = paths[field].split(".");
     const stored = numbers.has(field) && typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
     if (key === undefined) settings[group] = stored;

@@ -24,6 +24,22 @@ export interface AccountForm {
   readonly socketTimeout: string;
 }
 
+/** What a form shows where the settings say nothing. */
+export const atRest = {
+  auth: "password",
+  user: "",
+  from: "",
+  replyTo: "",
+  verify: true,
+  caFile: "",
+  servername: "",
+  delay: "",
+  connections: "",
+  connectionTimeout: "30000",
+  greetingTimeout: "30000",
+  socketTimeout: "600000",
+} as const satisfies Partial<AccountForm>;
+
 /** The name of a field; the empty name stands for the whole form. */
 export type FieldName = keyof AccountForm | "";
 

@@ -21,7 +21,7 @@ parentPort.on("message", ({ rpc, id, method, args }) => {
   const answer = (value) => parentPort.postMessage({ rpc: "reply", id, value });
   const fail = (message) => parentPort.postMessage({ rpc: "error", id, message });
   if (rpc === "event") return waiting.get("steered")?.(args[0]);
-  if (method === "ready") return answer();
+  if (method === "ready" || method === "warmUp") return answer();
   const { file } = args[0];
   waiting.get(file)?.();
   if (file === "crash") process.exit(3);

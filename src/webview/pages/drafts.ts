@@ -1,4 +1,5 @@
 /** What is typed and not saved: kept by account, in memory; all but passwords survives a reload of the window. */
+import { atRest } from "../protocol";
 import type { AccountCard, AccountEdit, AccountForm, AccountLevel, FormProblem, SettingsState } from "../protocol";
 
 /** An account as it is being edited. */
@@ -30,18 +31,7 @@ const blank: Omit<AccountForm, "name"> = {
   host: "",
   port: "587",
   security: "starttls",
-  auth: "password",
-  user: "",
-  from: "",
-  replyTo: "",
-  verify: true,
-  caFile: "",
-  servername: "",
-  delay: "",
-  connections: "",
-  connectionTimeout: "30000",
-  greetingTimeout: "30000",
-  socketTimeout: "600000",
+  ...atRest,
 };
 
 const untouched = { password: "", touched: new Set<string>(), problems: [] };
