@@ -1,10 +1,10 @@
 /** Entry point of the worker threads: messages in, the core's work, snapshots out. One bundle serves language work and runs. */
 import { parentPort } from "node:worker_threads";
-import { runUnderAnotherId } from "./mail/index";
+import { CampaignIds, runUnderAnotherId } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
-import { CampaignIds, checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
+import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
 import { interrupted, lastRunOf, report, Runs } from "./workerRuns";
 

@@ -6,16 +6,16 @@ import {
   checkRows,
   detectAddressColumn,
   diskFiles,
-  FileError,
   openRecipients,
-  parseCampaign,
   prepareCampaign,
+  readCampaign,
   RowError,
   sentence,
   takeApart,
 } from "./mail/index";
 import type {
   Campaign,
+  CampaignIds,
   CheckResult,
   CsvOptions,
   Entry,
@@ -51,44 +51,11 @@ export interface OpenedCampaign {
   readonly files: readonly string[];
 }
 
-/** Ids of campaign files, read again only when a file changed. */
-export class CampaignIds {
-  private readonly known = new Map<string, { readonly stamp: string; readonly id: string | undefined }>();
-
-  /** The id in the campaign `file`, or undefined when it has none or cannot be read. */
-  async idOf(file: string): Promise<string | undefined> {
-    try {
-      const files = await diskFiles(path.dirname(file));
-      const { size, mtimeMs } = await files.stat(file);
-      const stamp = `${String(size)} ${String(mtimeMs)}`;
-      const known = this.known.get(file);
-      if (known?.stamp === stamp) return known.id;
-      const id = parseCampaign((await files.read(file)).toString("utf8"), file).value.id;
-      this.known.set(file, { stamp, id });
-      return id;
-    } catch (error) {
-      if (error instanceof FileError) return undefined;
-      throw error;
-    }
-  }
-
-  /** Id → path of each of `files` that has one. */
-  async among(files: readonly string[]): Promise<ReadonlyMap<string, string>> {
-    const ids = new Map<string, string>();
-    for (const file of files) {
-      const id = await this.idOf(file);
-      if (id !== undefined) ids.set(id, file);
-    }
-    return ids;
-  }
-}
-
 /** Opens the campaign of `request` and whatever it names. */
 export async function openCampaign(request: CampaignRequest, ids: CampaignIds): Promise<OpenedCampaign> {
   const files = await diskFiles(request.root, request.overlay);
-  const text = (await files.read(request.file)).toString("utf8");
-  // Read ahead of the core, because the account decides what the core gets as the sender.
-  const { value: campaign } = parseCampaign(text, request.file);
+  // Read ahead of the rest, because the account decides whom the core gets as the sender.
+  const campaign = await readCampaign(files, request.file);
   const account = campaign.account?.text.trim() ?? request.defaultAccount;
   const known = request.senders.get(account);
   const sender = known ?? { from: undefined, replyTo: undefined };

@@ -17,9 +17,8 @@ import {
   systemClock,
   verifyAccount,
 } from "./mail/index";
-import type { Account, AttemptEvent, Entry, Logger, Plan, RunState, Tried, World } from "./mail/index";
+import type { Account, AttemptEvent, CampaignIds, Entry, Logger, Plan, RunState, Tried, World } from "./mail/index";
 import { checkCampaign, entryAt, openCampaign } from "./workerCampaign";
-import type { CampaignIds } from "./workerCampaign";
 import type { HostApi, InterruptedRun, RunAddress, RunOrder, RunReply, TestOrder, TestReply } from "./workerProtocol";
 
 /** Attempts are told to the host in batches of this many milliseconds, so that fast runs do not flood it. */

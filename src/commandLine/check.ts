@@ -12,6 +12,7 @@ import {
   type SenderDefaults,
 } from "../mail/index";
 import { accountOf, type Context } from "./context";
+import { otherCampaigns } from "./otherCampaigns";
 import { exit, Refusal, type Flags } from "./usage";
 
 /** Prints every problem; 1 when there is an error among them. */
@@ -51,11 +52,11 @@ export async function preview(context: Context, flags: Flags): Promise<number> {
 }
 
 /** Opens the campaign of a context. */
-export function prepare(
-  context: Context,
+export async function prepare(
+  { file, files, csv, root }: Context,
   sender: SenderDefaults,
 ): Promise<{ readonly value: Prepared | undefined; readonly problems: readonly Problem[] }> {
-  return prepareCampaign({ file: context.file, files: context.files, csv: context.csv, sender });
+  return await prepareCampaign({ file, files, csv, sender, otherCampaigns: await otherCampaigns(root, file) });
 }
 
 /** A problem as compilers print one. */

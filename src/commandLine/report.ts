@@ -6,7 +6,7 @@ import {
   formatReport,
   importHistory,
   lastRun,
-  parseCampaign,
+  readCampaign,
   readReport,
   systemClock,
   type RunState,
@@ -56,10 +56,10 @@ export async function importJournal(archive: string | undefined, flags: Flags): 
 }
 
 async function findRun(context: Context, worlds: readonly World[]): Promise<RunState> {
-  const { value } = parseCampaign((await context.files.read(context.file)).toString("utf8"), context.file);
-  if (value.id === undefined) throw new Refusal("The campaign has no id, so it was never sent.", exit.problems);
+  const { id } = await readCampaign(context.files, context.file);
+  if (id === undefined) throw new Refusal("The campaign has no id, so it was never sent.", exit.problems);
   for (const world of worlds) {
-    const run = await lastRun(context.stateDirectory, value.id, world);
+    const run = await lastRun(context.stateDirectory, id, world);
     if (run !== undefined) return run;
   }
   throw new Refusal("This campaign was never sent.", exit.problems);

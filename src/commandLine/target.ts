@@ -3,6 +3,7 @@ import * as path from "node:path";
 import {
   lastRun,
   plainText,
+  readCampaign,
   readCertificates,
   sandboxId,
   senderOf,
@@ -13,7 +14,6 @@ import {
   type SenderDefaults,
   type Target,
 } from "../mail/index";
-import { prepare } from "./check";
 import { accountOf, type Context } from "./context";
 import { requireApproval } from "./endpoints";
 import { Refusal, type Flags } from "./usage";
@@ -31,10 +31,10 @@ const anySender: SenderDefaults = { from: "Sandbox <sandbox@example.com>", reply
 
 /** Chooses by the options, then by the run that is to go on, then by the campaign, then by the settings. Throws `Refusal`. */
 export async function chooseTarget(context: Context, flags: Flags): Promise<Chosen> {
-  const campaign = (await prepare(context, anySender)).value?.campaign;
+  const campaign = await readCampaign(context.files, context.file);
   const directory = flags["dry-run"];
   const unfinished = directory === undefined ? await interruptedRun(context, campaign) : undefined;
-  const id = flags.account ?? unfinished?.account.id ?? campaign?.account?.text.trim() ?? defaultId(context);
+  const id = flags.account ?? unfinished?.account.id ?? campaign.account?.text.trim() ?? defaultId(context);
   const account = id === sandboxId ? undefined : accountOf(context.settings, id);
   const own = account === undefined ? anySender : senderOf(account);
   if (directory !== undefined)
@@ -46,7 +46,7 @@ export async function chooseTarget(context: Context, flags: Flags): Promise<Chos
     );
   // A run that goes on keeps the sender that it was confirmed with, whatever the account says by now.
   const sender = unfinished?.plan.sender ?? own;
-  const written = { from: campaign?.from?.text, replyTo: campaign?.replyTo?.text };
+  const written = { from: campaign.from?.text, replyTo: campaign.replyTo?.text };
   const words = { approve: flags.approve === true, named: flags.account };
   const { caSha256 } = await requireApproval(context, account, sender, written, words);
   const ca = await readCertificates(account, context.root, caSha256);
@@ -60,10 +60,10 @@ export function accountOfTarget(target: Target): Account | undefined {
 
 async function interruptedRun(
   context: Context,
-  campaign: Campaign | undefined,
+  { id }: Campaign,
 ): Promise<{ readonly plan: Plan; readonly account: Account } | undefined> {
-  if (campaign?.id === undefined) return undefined;
-  const run: RunState | undefined = await lastRun(context.stateDirectory, campaign.id, "real");
+  if (id === undefined) return undefined;
+  const run: RunState | undefined = await lastRun(context.stateDirectory, id, "real");
   const account = run === undefined ? undefined : accountOfTarget(run.plan.target);
   return run?.state === "interrupted" && account !== undefined ? { plan: run.plan, account } : undefined;
 }

@@ -4,7 +4,7 @@ export { accountSchema, parseAccount, sandboxId, senderOf } from "./account";
 export type { Mailbox } from "./address";
 export { parseMailbox } from "./address";
 export type { Campaign } from "./campaign";
-export { parseCampaign } from "./campaign";
+export { CampaignIds, readCampaign } from "./campaignIds";
 export type { Failure, OutcomeClass } from "./classify";
 export type { Tried } from "./delivery";
 export { readCertificates, sendTest, verifyAccount } from "./delivery";

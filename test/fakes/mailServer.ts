@@ -29,11 +29,15 @@ export class MailServer {
 
   private constructor(private readonly server: SMTPServer) {}
 
-  /** Starts one on a free port of 127.0.0.1. `onRcpt` may refuse a recipient by returning a reply text with its code. */
+  /**
+   * Starts one on a free port of 127.0.0.1. `onRcpt` may refuse a recipient by returning a reply text with its code;
+   * `refusal` is what a wrong password is answered with.
+   */
   static async start(
     user: string,
     password: string,
     onRcpt: (address: string) => string | undefined = () => undefined,
+    refusal = "535 5.7.8 Username and Password not accepted",
   ): Promise<MailServer> {
     const server: SMTPServer = new SMTPServer({
       key: readFileSync(tlsFile("server.key")),
@@ -44,7 +48,7 @@ export class MailServer {
       onAuth(auth, _session, callback) {
         mails.signIns.push({ user: auth.username ?? "", password: auth.password ?? "" });
         if (auth.username === user && auth.password === password) callback(null, { user });
-        else callback(reply("535 5.7.8 Username and Password not accepted"));
+        else callback(reply(refusal));
       },
       onRcptTo(address, _session, callback) {
         const refusal = onRcpt(address.address);

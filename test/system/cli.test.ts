@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { simpleParser } from "mailparser";
 import type { Report } from "../../src/mail/index";
@@ -353,6 +353,8 @@ describe("command line", () => {
     assert.equal(first.code, 0, first.stderr);
     assert.match(first.stdout, /^25 accepted, 0 failed/m);
     assert.equal(first.stderr.match(/^accepted /gm)?.length, 25);
+    for (const [, place] of first.stdout.matchAll(/^(?:Report|Mails): +(.+)$/gm)) await stat(String(place));
+    assert.equal(first.stdout.match(/^(?:Report|Mails): /gm)?.length, 2);
     const second = await sandbox.run(["send", campaign, "--account", "sandbox"]);
     assert.equal(second.code, 0);
     assert.match(second.stdout, /All 25 were already sent/);

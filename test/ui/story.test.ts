@@ -8,6 +8,9 @@ import { filesWith, openWorkspace, type Opened } from "./workspace";
 const user = "ada@example.com";
 const password = "correct-horse&battery/staple=42";
 
+/** A server's words with a command link and HTML in them. */
+const hostileRefusal = "535 5.7.8 no [sign in](command:workbench.action.quit) <b id=evil>here</b>";
+
 const rows = [
   ["Zoë Ørsted", "zoe@example.org", "12"],
   ["Łukasz O'Brien", "lukasz@example.net", "7"],
@@ -37,11 +40,11 @@ describe("the whole story, by clicking and typing (R1-R4, R8, R11, R13, R15, R33
   let server: MailServer;
 
   before(async () => {
-    server = await MailServer.start(user, password, (address) =>
+    const onRcpt = (address: string): string | undefined =>
       address === "gone@example.org"
         ? "550 5.1.1 no such [user](command:workbench.action.quit) <b>here</b>"
-        : undefined,
-    );
+        : undefined;
+    server = await MailServer.start(user, password, onRcpt, hostileRefusal);
     opened = await openWorkspace({
       "invoices.mail.md": campaign,
       "customers.csv": csv(),
@@ -95,6 +98,23 @@ describe("the whole story, by clicking and typing (R1-R4, R8, R11, R13, R15, R33
     const said = await frame.getByText(/^Signed in as/).textContent();
     assert.equal(said, `Signed in as ${user} at localhost, port ${String(server.port)}. Nothing was sent.`);
     assert.deepEqual(server.signIns.at(-1), { user, password });
+  });
+
+  it("says in place that a password is refused, with the server's words as plain text and no toast", async () => {
+    const { workbench } = opened;
+    const before = await workbench.notificationHistory();
+    const frame = await workbench.webview("Accounts");
+    await fill(frame, "password", "wrong");
+    await frame.getByRole("button", { name: /test connection/i }).click();
+    const outcome = frame.locator(".outcome", { hasText: "refused the user name or the password" });
+    await outcome.waitFor();
+    const said = (await outcome.textContent()) ?? "";
+    assert.ok(said.includes("no [sign in](command:workbench.action.quit) <b id=evil>here</b>"), said);
+    assert.equal(await frame.locator("#evil, .outcome a[href]").count(), 0);
+    assert.equal(server.signIns.filter((one) => one.password === "wrong").length, 1, "a wrong password is tried once");
+    assert.deepEqual(await workbench.notificationHistory(), before);
+    await workbench.screenshot("accounts-refused");
+    await frame.getByRole("button", { name: /discard/i }).click();
   });
 
   it("rehearses into the sandbox, sends a test to myself; both settle nobody", async () => {
