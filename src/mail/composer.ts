@@ -23,6 +23,8 @@ export interface Stamp {
   readonly date: Date;
   /** A test goes to this mailbox alone, its subject marked. */
   readonly testTo?: Mailbox;
+  /** Asked instead of the campaign's own suppression file: a run works on a copy of that, and people leave meanwhile. */
+  readonly isSuppressed?: SuppressionQuestion;
 }
 
 /** A row that cannot be made into a message. */
@@ -80,7 +82,7 @@ export async function compose(context: ComposerContext, entry: Mailable, stamp: 
   const headers = templates.headers.map(({ name, value }) => ({ name, value: line(value) }));
   const unsubscribe = templates.unsubscribe === undefined ? "" : take(templates.unsubscribe.render(values, "url"));
   const replyTo = templates.replyTo === undefined ? context.replyTo : mailbox(templates.replyTo)[0];
-  const { testTo } = stamp;
+  const { testTo, isSuppressed = context.isSuppressed } = stamp;
   const cc = testTo === undefined ? templates.cc.flatMap(mailbox) : [];
   const bcc = testTo === undefined ? templates.bcc.flatMap(mailbox) : [];
   const attachments: Part[] = [];
@@ -103,8 +105,8 @@ export async function compose(context: ComposerContext, entry: Mailable, stamp: 
   return await composeMessage({
     from,
     to: testTo ?? entry.to,
-    cc: await unsuppressed(context, cc),
-    bcc: await unsuppressed(context, bcc),
+    cc: await unsuppressed(isSuppressed, cc),
+    bcc: await unsuppressed(isSuppressed, bcc),
     replyTo,
     subject: testTo === undefined ? subject : `[Test] ${subject}`,
     html: body?.html ?? "",
@@ -141,9 +143,12 @@ export function placeInText(field: Field, written: string): { readonly file: str
 }
 
 /** The suppression file wins over copies too: who is on it gets nothing. */
-async function unsuppressed(context: ComposerContext, mailboxes: readonly Mailbox[]): Promise<readonly Mailbox[]> {
+async function unsuppressed(
+  isSuppressed: SuppressionQuestion,
+  mailboxes: readonly Mailbox[],
+): Promise<readonly Mailbox[]> {
   const kept: Mailbox[] = [];
-  for (const mailbox of mailboxes) if (!(await context.isSuppressed(mailbox.address))) kept.push(mailbox);
+  for (const mailbox of mailboxes) if (!(await isSuppressed(mailbox.address))) kept.push(mailbox);
   return kept;
 }
 

@@ -93,7 +93,7 @@ export class Lanes {
     // Who lost the lock writes nothing more.
     if (ending.kind !== "locked") journal.append({ t: "ctl", what, why: ending.kind, at: ports.clock.now() });
     await journal.sync();
-    this.snapshot("stopping");
+    this.snapshot("sending", true);
     return ending;
   }
 
@@ -143,7 +143,7 @@ export class Lanes {
     const begun = clock.monotonic();
     let message: Message;
     try {
-      message = await prepared.compose(entry, { runId: plan.runId, date: new Date(clock.now()) });
+      message = await prepared.compose(entry, { runId: plan.runId, date: new Date(clock.now()), isSuppressed });
     } catch (error) {
       this.notComposed(entry, error);
       return;
@@ -264,14 +264,16 @@ export class Lanes {
 
   private notComposed(entry: Mailable, error: unknown): void {
     const { journal, ports, hooks } = this.context;
-    if (error instanceof FileError && error.detail === changedDetail) {
-      this.end({
-        kind: "broken",
-        text: "An attachment has changed since the run was confirmed. Restore it, or start a new run.",
-      });
+    // A file that cannot be had now is nothing about this recipient, who would be settled for good.
+    if (error instanceof FileError) {
+      const text =
+        error.detail === changedDetail
+          ? "An attachment has changed since the run was confirmed. Restore it, or start a new run."
+          : `A file of the campaign cannot be used: ${plainText(error.message)}. Restore it, then resume.`;
+      this.end({ kind: "broken", text });
       return this.queue.back(entry);
     }
-    if (!(error instanceof RowError || error instanceof FileError)) throw error;
+    if (!(error instanceof RowError)) throw error;
     const about = { class: "message", text: error.message } as const;
     journal.append({
       t: "fail",
@@ -344,10 +346,11 @@ export class Lanes {
     };
   }
 
-  private snapshot(state: Progress["state"]): void {
+  /** Tells where everybody stands; while it goes on, only now and then unless `always`. */
+  private snapshot(state: Progress["state"], always = state !== "sending"): void {
     const { plan, journal, ports, hooks } = this.context;
     const now = ports.clock.monotonic();
-    if (state === "sending" && now - this.lastSnapshot < snapshotMs) return;
+    if (!always && now - this.lastSnapshot < snapshotMs) return;
     this.lastSnapshot = now;
     const totals = totalsOf(plan, journal.history);
     const { mail, invalid, skipped } = plan.counts;

@@ -90,6 +90,8 @@ describe("a run (R3, R21, R27, R29-R33)", () => {
     const last = snapshots.at(-1);
     assert.equal(last?.accepted, 6);
     assert.equal(last.pending, 0);
+    // Nobody asked it to stop: a person must not read that it does.
+    assert.ok(snapshots.every(({ state }) => state !== "stopping"));
   });
 
   it("a finished run sends nothing when it is run again", async () => {
@@ -299,6 +301,20 @@ describe("a run (R3, R21, R27, R29-R33)", () => {
     assert.deepEqual(summary.ending, { kind: "finished" });
     assert.deepEqual([summary.accepted, summary.skipped, summary.pending], [3, 1, 0]);
     assert.ok(!server.perRecipient.has("person2@example.com"));
+  });
+
+  it("asks it for copies too: who left in the middle gets no cc any more (R59, R60)", async () => {
+    const suppressed = path.join(folder, "gone.csv");
+    const script: Script = async ({ command, before }) => {
+      if (command === "dot" && before === 0)
+        await writeFile(suppressed, "email\nnobody@example.org\noffice@example.org\n");
+      return undefined;
+    };
+    const keys = "suppress: gone.csv\ncc: office@example.org\n";
+    const files = { ...smallCampaign(3, keys), "gone.csv": "email\nnobody@example.org\n" };
+    assert.deepEqual((await run(await plan(script, files))).ending, { kind: "finished" });
+    assert.equal(server.perRecipient.get("office@example.org"), 1);
+    assert.equal(server.accepted.length, 3);
   });
 
   it("breaks off when an attachment is no longer what was confirmed (R53)", async () => {
