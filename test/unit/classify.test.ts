@@ -280,7 +280,12 @@ describe("classify without a reply (R32, R38-R40)", () => {
     ["CERT_HAS_EXPIRED", "account", /not valid today/],
     ["CERT_NOT_YET_VALID", "account", /not valid today/],
     ["ERR_SSL_WRONG_VERSION_NUMBER", "account", /does not speak TLS at once/],
-    ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "account", /could not be set up/],
+    ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "account", /encryption older than the account allows/],
+    ["ERR_SSL_UNSUPPORTED_PROTOCOL", "account", /encryption older than the account allows/],
+    ["ERR_SSL_BAD_RECORD_TYPE", "account", /could not be set up/],
+    ["EPROXYDOWN", "offline", /proxy does not answer/],
+    ["EPROXYAUTH", "account", /proxy refused its user name or password/],
+    ["EPROXYTARGET", "offline", /proxy answers but does not connect us/],
   ];
   for (const [systemCode, expected, text] of causes)
     it(`${systemCode} while connecting: ${expected}`, () => {
