@@ -1,21 +1,14 @@
 /** Accounts and their secrets: list, save, remove, and `resolve`, the one line that a secret crosses. */
 import { AccountLevels } from "./accountLevels";
+import { readAccount } from "./accountReading";
+import type { ReadAccount } from "./accountReading";
 import type { Candidate } from "./approvals";
 import { Approvals } from "./approvals";
 import type { AccountSettings, Level, SettingsScope } from "./config";
+import { credentialsFor } from "./credentials";
 import type { Dialogs } from "./dialogs";
 import type { Account, AccountProblem, Credentials, Endpoint } from "./mail/index";
-import {
-  accountHash,
-  endpointHash,
-  endpointOf,
-  FileError,
-  parseAccount,
-  plainText,
-  readAuthorities,
-  sandboxId,
-  sentence,
-} from "./mail/index";
+import { accountHash, endpointHash, plainText, sandboxId, sentence } from "./mail/index";
 import type { SecretState, SecretStore } from "./secrets";
 import { Secrets } from "./secrets";
 
@@ -26,7 +19,7 @@ export interface AccountEntry {
   readonly level: Level;
   /** What stands there, unchecked. */
   readonly settings: unknown;
-  /** Undefined when an error is among the problems. */
+  /** Its proxy resolved; undefined when an error is among the problems. */
   readonly account: Account | undefined;
   readonly problems: readonly AccountProblem[];
   readonly secret: SecretState;
@@ -46,6 +39,7 @@ export type Resolution =
 /** An account ready to connect, approved, with its secret. Keep it no longer than the run. */
 export interface ResolvedAccount {
   readonly kind: "account";
+  /** With an address for a proxy, or none: VS Code's own stands in it resolved. */
   readonly account: Account;
   readonly credentials: Credentials;
   readonly level: Level;
@@ -63,6 +57,8 @@ export interface Draft {
   readonly settings: Readonly<Record<string, unknown>>;
   /** A password just typed. */
   readonly password?: string;
+  /** A password for the proxy, just typed. */
+  readonly proxyPassword?: string;
   /** The entry that is edited; undefined for a new account. */
   readonly previous?: { readonly id: string; readonly level: Level };
 }
@@ -94,7 +90,7 @@ export class Accounts {
 
   constructor(private readonly ports: AccountsPorts) {
     this.levels = new AccountLevels(ports.settings);
-    this.secrets = new Secrets(ports.secrets);
+    this.secrets = new Secrets(ports.secrets, ports.memento);
     this.approvals = new Approvals(ports.memento, ports.dialogs);
   }
 
@@ -108,15 +104,9 @@ export class Accounts {
   async list(scope: SettingsScope): Promise<readonly AccountEntry[]> {
     const entries: AccountEntry[] = [];
     for (const found of this.levels.nearest(scope)) {
-      const parsed = parseAccount(found.id, found.settings);
-      let { problems } = parsed;
-      let secret: SecretState = { kind: "none" };
-      if (parsed.value !== undefined) {
-        const ca = await readCa(parsed.value, this.ports.settings.place(scope, found.level).root);
-        if (ca.problem === undefined) secret = await this.secrets.state(found.id, endpointOf(parsed.value, ca.sha256));
-        else problems = [...problems, ca.problem];
-      }
-      const account = problems.some((problem) => problem.severity === "error") ? undefined : parsed.value;
+      const { account, problems, endpoint } = await this.read(scope, found.level, found.id, found.settings);
+      const secret: SecretState =
+        endpoint === undefined ? { kind: "none" } : await this.secrets.state("password", found.id, endpoint);
       entries.push({ ...found, account, problems, secret });
     }
     return entries;
@@ -146,8 +136,8 @@ export class Accounts {
   async save(scope: SettingsScope, draft: Draft): Promise<Saved> {
     if (!this.ports.settings.levels(scope).includes(draft.level))
       return { kind: "failed", text: "These settings cannot be written here: trust the workspace first." };
-    const { account, problems, caSha256 } = await this.examine(scope, draft);
-    if (account === undefined) return { kind: "problems", problems };
+    const { account, problems, caSha256, endpoint } = await this.examine(scope, draft);
+    if (account === undefined || endpoint === undefined) return { kind: "problems", problems };
     const candidate = this.candidate(scope, draft.level, account, caSha256);
     if (!(await this.approvals.askUnsafe(candidate))) return { kind: "cancelled" };
 
@@ -164,8 +154,14 @@ export class Accounts {
       return { kind: "failed", text: plainText(messageOf(error)) };
     }
     if (typed && candidate.owner !== "") await this.approvals.grant("workspace", candidate);
-    await this.moveSecret(draft, endpointOf(account, caSha256), before?.endpoint);
-    this.changed();
+    try {
+      await this.moveSecrets(draft, endpoint, before?.endpoint);
+    } catch (error) {
+      const text = `The account is saved, but VS Code could not store its password, which is asked for when it is needed: ${messageOf(error)}`;
+      return { kind: "failed", text: plainText(text) };
+    } finally {
+      this.changed();
+    }
     return { kind: "saved" };
   }
 
@@ -205,17 +201,16 @@ export class Accounts {
     return this.ports.isTrusted() ? this.prepare(scope, draft) : refusedUntrusted;
   }
 
-  /** Whether the settings and the CA file still say what was resolved. */
+  /** Whether the settings, VS Code's proxy, the CA file and the trust are still what was resolved. */
   async stillHolds(scope: SettingsScope, resolved: ResolvedAccount): Promise<boolean> {
+    if (!this.ports.isTrusted()) return false;
     const found = this.levels.nearest(scope).find((entry) => entry.id === resolved.account.id);
     if (found?.level !== resolved.level) return false;
-    const now = parseAccount(found.id, found.settings).value;
-    if (now === undefined) return false;
-    const ca = await readCa(now, this.ports.settings.place(scope, found.level).root);
-    return ca.problem === undefined && accountHash(now, ca.sha256) === accountHash(resolved.account, resolved.caSha256);
+    const { account, caSha256 } = await this.read(scope, found.level, found.id, found.settings);
+    return account !== undefined && accountHash(account, caSha256) === accountHash(resolved.account, resolved.caSha256);
   }
 
-  /** Forgets every password that an account ever had. */
+  /** Forgets every secret that an account ever had. */
   async forget(id: string): Promise<void> {
     await this.secrets.forget(id);
     this.changed();
@@ -230,8 +225,8 @@ export class Accounts {
 
   /** Checks, approvals and the secret of a draft. */
   private async prepare(scope: SettingsScope, draft: Draft): Promise<Resolution> {
-    const { account, problems, caSha256 } = await this.examine(scope, draft);
-    if (account === undefined) {
+    const { account, problems, caSha256, endpoint, proxyPassword } = await this.examine(scope, draft);
+    if (account === undefined || endpoint === undefined) {
       const first = problems.find((problem) => problem.severity === "error");
       return refused(
         "This account cannot be used as it is. Open Accounts to mend it.",
@@ -243,57 +238,32 @@ export class Accounts {
       if (!(await this.approvals.askWorkspace({ owner: before.owner, account, caSha256 }))) return cancelled;
     }
     if (!(await this.approvals.askUnsafe(this.candidate(scope, draft.level, account, caSha256)))) return cancelled;
-    const credentials = await this.credentials(draft, account, endpointOf(account, caSha256));
+    const given: Credentials = {
+      ...(proxyPassword === undefined ? {} : { proxyPassword }),
+      ...typedIn(draft),
+    };
+    const wanted = { id: draft.previous?.id ?? draft.id, account, endpoint, given };
+    const credentials = await credentialsFor(this.secrets, this.ports.dialogs, wanted, () => this.changed());
     if (credentials === undefined) return cancelled;
     const { root } = this.ports.settings.place(scope, draft.level);
     return { kind: "account", account, credentials, level: draft.level, root, caSha256 };
   }
 
-  /** The typed password, else the stored one, else the one that is entered now. */
-  private async credentials(draft: Draft, account: Account, endpoint: Endpoint): Promise<Credentials | undefined> {
-    if (account.auth === "none") return {};
-    if (draft.password !== undefined && draft.password !== "") return { password: draft.password };
-    const id = draft.previous?.id ?? draft.id;
-    const stored = await this.secrets.get(id, endpoint);
-    if (stored !== undefined) return { password: stored };
-    const state = await this.secrets.state(id, endpoint);
-    const reason =
-      state.kind === "elsewhere"
-        ? ` The stored password was entered for another one (${state.changes.join("; ")}).`
-        : "";
-    const answer = await this.ports.dialogs.askSecret(
-      `Password for ${plainText(draft.id, 64)}`,
-      `For ${plainText(account.user, 100)} at ${account.host}, port ${String(account.port)}.${reason}`,
-    );
-    if (answer === undefined) return undefined;
-    if (answer.store) {
-      await this.secrets.store(id, endpoint, answer.secret);
-      this.changed();
-    }
-    return { password: answer.secret };
-  }
-
-  /** Parses a draft and reads its CA file. */
-  private async examine(
-    scope: SettingsScope,
-    draft: Draft,
-  ): Promise<{ account: Account | undefined; problems: readonly AccountProblem[]; caSha256: string | undefined }> {
-    const parsed = parseAccount(draft.id, draft.settings);
-    const problems = [...parsed.problems];
+  /** Everything about a draft, and what is wrong with it. */
+  private async examine(scope: SettingsScope, draft: Draft): Promise<ReadAccount> {
+    const read = await this.read(scope, draft.level, draft.id, draft.settings);
     const here = this.levels.at(scope, draft.level);
     const own = draft.previous?.id === draft.id && draft.previous.level === draft.level;
-    if (!own && Object.hasOwn(here, draft.id)) {
-      const message = sentence("account.id.taken", { id: draft.id });
-      problems.push({ code: "account.id.taken", severity: "error", field: "id", message });
-    }
-    let caSha256: string | undefined;
-    if (parsed.value !== undefined) {
-      const ca = await readCa(parsed.value, this.ports.settings.place(scope, draft.level).root);
-      caSha256 = ca.sha256;
-      if (ca.problem !== undefined) problems.push(ca.problem);
-    }
-    const failed = problems.some((problem) => problem.severity === "error");
-    return { account: failed ? undefined : parsed.value, problems, caSha256 };
+    if (own || !Object.hasOwn(here, draft.id)) return read;
+    const message = sentence("account.id.taken", { id: draft.id });
+    const taken: AccountProblem = { code: "account.id.taken", severity: "error", field: "id", message };
+    return { ...read, account: undefined, endpoint: undefined, problems: [...read.problems, taken] };
+  }
+
+  /** An account of the settings as it would be used from `scope`. */
+  private read(scope: SettingsScope, level: Level, id: string, settings: unknown): Promise<ReadAccount> {
+    const { root } = this.ports.settings.place(scope, level);
+    return readAccount(id, settings, { root, httpProxy: this.ports.settings.httpProxy() });
   }
 
   /** What the edited entry was before: whose it is, whether a person agreed to it, and where its secret belongs. */
@@ -304,29 +274,31 @@ export class Accounts {
     const from = draft.previous;
     const accounts = from === undefined ? {} : this.levels.at(scope, from.level);
     if (from === undefined || !Object.hasOwn(accounts, from.id)) return undefined;
-    const { owner, root } = this.ports.settings.place(scope, from.level);
-    const account = parseAccount(from.id, accounts[from.id]).value;
-    if (account === undefined) return { owner, approved: owner === "", endpoint: undefined };
-    const ca = await readCa(account, root);
-    const candidate = { owner, account, caSha256: ca.sha256 };
-    return {
-      owner,
-      approved: owner === "" || this.approvals.has("workspace", candidate),
-      endpoint: endpointOf(account, ca.sha256),
-    };
+    const { owner } = this.ports.settings.place(scope, from.level);
+    const { account, caSha256, endpoint } = await this.read(scope, from.level, from.id, accounts[from.id]);
+    const approved =
+      owner === "" || (account !== undefined && this.approvals.has("workspace", { owner, account, caSha256 }));
+    return { owner, approved, endpoint };
   }
 
-  private async moveSecret(draft: Draft, endpoint: Endpoint, before: Endpoint | undefined): Promise<void> {
-    const { previous, password } = draft;
-    const typed = password !== undefined && password !== "";
-    if (typed && draft.settings.auth !== "none") await this.secrets.store(draft.id, endpoint, password);
-    else if (previous !== undefined && previous.id !== draft.id) {
-      const kept = await this.secrets.get(previous.id, endpoint);
-      if (kept !== undefined) await this.secrets.store(draft.id, endpoint, kept);
+  /** Stores what was typed, takes along what a rename leaves behind, and forgets what it replaces. */
+  private async moveSecrets(draft: Draft, endpoint: Endpoint, before: Endpoint | undefined): Promise<void> {
+    const { previous } = draft;
+    const typed = typedIn(draft);
+    for (const kind of ["password", "proxyPassword"] as const) {
+      const { [kind]: entered } = typed;
+      if (entered !== undefined) {
+        if (kind === "proxyPassword" || draft.settings.auth !== "none")
+          await this.secrets.store(kind, draft.id, endpoint, entered);
+      } else if (previous !== undefined && previous.id !== draft.id) {
+        const kept = await this.secrets.get(kind, previous.id, endpoint);
+        if (kept !== undefined) await this.secrets.store(kind, draft.id, endpoint, kept);
+      }
     }
     if (previous === undefined || before === undefined) return;
     if (previous.id !== draft.id) await this.secrets.forget(previous.id, before);
-    else if (typed && endpointHash(before) !== endpointHash(endpoint)) await this.secrets.forget(draft.id, before);
+    else if (typed.password !== undefined && endpointHash(before) !== endpointHash(endpoint))
+      await this.secrets.forget(draft.id, before);
   }
 
   private candidate(scope: SettingsScope, level: Level, account: Account, caSha256: string | undefined): Candidate {
@@ -347,19 +319,8 @@ const refused = (text: string, detail: string): Resolution => ({
 const refusedUntrusted = refused("This workspace is not trusted, so nothing is sent from it. Trust it first.", "");
 const refusedChanged = refused("The account was changed in the meantime. Look at it in Accounts, then try again.", "");
 
-async function readCa(
-  account: Account,
-  root: string | undefined,
-): Promise<{ readonly sha256: string | undefined; readonly problem?: AccountProblem }> {
-  try {
-    return { sha256: (await readAuthorities(account, root))?.sha256 };
-  } catch (error) {
-    if (!(error instanceof FileError)) throw error;
-    const path = account.tls.caFile;
-    const code = `account.ca.${error.reason}` as const;
-    const message = sentence(code, { path, detail: error.detail });
-    return { sha256: undefined, problem: { code, severity: "error", field: "tls.caFile", message } };
-  }
+function typedIn({ password = "", proxyPassword = "" }: Draft): Credentials {
+  return { ...(password === "" ? {} : { password }), ...(proxyPassword === "" ? {} : { proxyPassword }) };
 }
 
 function messageOf(error: unknown): string {

@@ -97,8 +97,11 @@ function describe({ account }: Candidate): string {
   const lines: readonly (readonly [string, string | undefined])[] = [
     ["Server", `${account.host}:${String(account.port)}, ${securityNames[account.security]}`],
     ["Server name", account.tls.servername],
+    ["TLS", account.security === "none" ? undefined : `${account.tls.minVersion.replace("TLSv", "")} or newer`],
     ["Certificate", account.security !== "none" && !account.tls.verify ? "not checked" : undefined],
     ["CA file", account.tls.caFile],
+    ["Proxy", account.proxy],
+    ["User at the proxy", account.proxy === "" ? undefined : account.proxyUser],
     ["User", account.auth === "none" ? "no sign-in" : account.user],
     ["From", sender.from],
     ["Reply-To", sender.replyTo],

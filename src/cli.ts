@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import { version } from "../package.json";
 import { check, preview } from "./commandLine/check";
-import { openContext } from "./commandLine/context";
+import { openAccountContext, openContext } from "./commandLine/context";
+import { doctor } from "./commandLine/doctor";
 import { exportJournal, importJournal, report } from "./commandLine/report";
 import { send } from "./commandLine/send";
 import { exit, options, Refusal, usage, type Flags } from "./commandLine/usage";
@@ -28,6 +29,8 @@ async function main(): Promise<number> {
       return send(await openContext(first, flags), flags);
     case "report":
       return report(await openContext(first, flags), flags);
+    case "doctor":
+      return doctor(openAccountContext(flags, process.cwd()), flags);
     case "journal":
       if (first === "export") return exportJournal(await openContext(second, flags), flags);
       if (first === "import") return importJournal(second, flags);

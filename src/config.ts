@@ -45,6 +45,8 @@ export interface AccountSettings<Scope> {
   place(scope: Scope, level: Level): Place;
   /** The levels that can be written here, nearest first. */
   levels(scope: Scope): readonly Level[];
+  /** VS Code's `http.proxy` as the person set it; a workspace has no say in where a password goes. Empty for none. */
+  httpProxy(): string;
 }
 
 /** Anything whose folder decides: a campaign, a folder, or undefined for the first folder. */
@@ -97,10 +99,10 @@ export function readPace(account: Account | undefined, level: Level, scope?: Set
 
 type PaceKey = "retry.maxAttempts" | "retry.initialDelay" | "retry.maxDelay" | "pauseAfterFailures";
 
-/** Calls `listener` whenever one of our settings changes, by whatever hand. */
+/** Calls `listener` whenever one of our settings or the proxy of VS Code changes, by whatever hand. */
 export function onDidChangeSettings(listener: () => void): vscode.Disposable {
   return vscode.workspace.onDidChangeConfiguration((event) => {
-    if (event.affectsConfiguration(section)) listener();
+    if (event.affectsConfiguration(section) || event.affectsConfiguration("http.proxy")) listener();
   });
 }
 
@@ -150,6 +152,10 @@ export const accountSettings: AccountSettings<SettingsScope> = {
       : severalFolders()
         ? ["workspaceFolder", "workspace", "user"]
         : ["workspace", "user"],
+  httpProxy: () => {
+    const value = vscode.workspace.getConfiguration("http").inspect<unknown>("proxy")?.globalValue;
+    return typeof value === "string" ? value : "";
+  },
 };
 
 function configuration(scope: SettingsScope): vscode.WorkspaceConfiguration {

@@ -5,13 +5,12 @@ import {
   plainText,
   prepareCampaign,
   RowError,
-  senderOf,
   takeApart,
   type Prepared,
   type Problem,
   type SenderDefaults,
 } from "../mail/index";
-import { accountOf, type Context } from "./context";
+import { senderOfAccount, type Context } from "./context";
 import { otherCampaigns } from "./otherCampaigns";
 import { exit, Refusal, type Flags } from "./usage";
 
@@ -75,7 +74,7 @@ export function wholeNumber(text: string, option: string): number {
 /** Without an account the sender is whoever the settings' default account sends as. */
 function defaultSender(context: Context): SenderDefaults {
   const id = context.settings.get("defaultAccount");
-  return id === "" ? { from: undefined, replyTo: undefined } : senderOf(accountOf(context.settings, id));
+  return id === "" ? { from: undefined, replyTo: undefined } : senderOfAccount(context.settings, id);
 }
 
 async function formatMessage(bytes: Buffer, format: string): Promise<string | Buffer> {

@@ -8,22 +8,29 @@ import {
   diskFiles,
   parseAccount,
   plainText,
+  resolveProxy,
+  senderOf,
   type Account,
   type CsvOptions,
   type Files,
   type Pace,
+  type SenderDefaults,
 } from "../mail/index";
 import { Refusal, type Flags } from "./usage";
 
+/** What accounts need of it. */
+export interface AccountContext {
+  readonly root: string;
+  readonly stateDirectory: string;
+  readonly settings: SettingsFile;
+}
+
 /** Everything that follows from the options and the campaign's place. */
-export interface Context {
+export interface Context extends AccountContext {
   /** Absolute path of the campaign. */
   readonly file: string;
-  readonly root: string;
   readonly files: Files;
-  readonly stateDirectory: string;
   readonly csv: CsvOptions;
-  readonly settings: SettingsFile;
 }
 
 /** Settings as a file holds them. */
@@ -32,6 +39,8 @@ export interface SettingsFile {
   readonly file: string;
   /** True when a person named the file: then its accounts are that person's own. */
   readonly named: boolean;
+  /** VS Code's `http.proxy` as it stands in the file, unchecked. */
+  readonly httpProxy: unknown;
   get<K extends SettingKey>(key: K): SettingTypes[K];
 }
 
@@ -40,23 +49,27 @@ export async function openContext(campaign: string | undefined, flags: Flags): P
   if (campaign === undefined) throw new Refusal("Name the campaign file, such as bulk-mail check hello.mail.md.");
   const file = path.resolve(campaign);
   if (!existsSync(file)) throw new Refusal(`${plainText(campaign)} does not exist.`);
-  const root = flags.root === undefined ? findRoot(path.dirname(file)) : path.resolve(flags.root);
+  const context = openAccountContext(flags, path.dirname(file));
+  return {
+    ...context,
+    file,
+    files: await diskFiles(context.root),
+    csv: {
+      delimiter: context.settings.get("csv.delimiter") as CsvOptions["delimiter"],
+      encoding: context.settings.get("csv.encoding"),
+    },
+  };
+}
+
+/** Opens the context of accounts alone, for work in `folder`. Throws `Refusal`. */
+export function openAccountContext(flags: Flags, folder: string): AccountContext {
+  const root = flags.root === undefined ? findRoot(folder) : path.resolve(flags.root);
   if (!existsSync(root)) throw new Refusal(`The root ${plainText(root)} does not exist.`);
-  const settingsFile = readSettingsFile(
+  const settings = readSettingsFile(
     flags.settings === undefined ? path.join(root, ".vscode", "settings.json") : path.resolve(flags.settings),
     flags.settings !== undefined,
   );
-  return {
-    file,
-    root,
-    files: await diskFiles(root),
-    stateDirectory: stateDirectoryOf(flags, settingsFile),
-    csv: {
-      delimiter: settingsFile.get("csv.delimiter") as CsvOptions["delimiter"],
-      encoding: settingsFile.get("csv.encoding"),
-    },
-    settings: settingsFile,
-  };
+  return { root, stateDirectory: stateDirectoryOf(flags, settings), settings };
 }
 
 /** `--state-dir`, else what a settings file says that a person named, else the user's own. A workspace has no say in it. */
@@ -69,8 +82,40 @@ export function stateDirectoryOf(flags: Flags, settingsFile?: SettingsFile): str
   return setting;
 }
 
-/** The account with this id. Throws `Refusal` when it is missing or wrong. */
+/** Whom the account with this id sends as, without a look at its proxy. Throws `Refusal` when it is missing or wrong. */
+export function senderOfAccount(settingsFile: SettingsFile, id: string): SenderDefaults {
+  return senderOf(writtenAccount(settingsFile, id));
+}
+
+/** The account with this id, its proxy resolved. Throws `Refusal` when it is missing or wrong. */
 export function accountOf(settingsFile: SettingsFile, id: string): Account {
+  return readAccount(settingsFile, id).account;
+}
+
+/** The password that `http.proxy` holds for the account's proxy, if it goes through that one. */
+export function ownProxyPassword(settingsFile: SettingsFile, { id }: Account): string | undefined {
+  return readAccount(settingsFile, id).proxyPassword;
+}
+
+function readAccount(
+  settingsFile: SettingsFile,
+  id: string,
+): { readonly account: Account; readonly proxyPassword: string | undefined } {
+  const value = writtenAccount(settingsFile, id);
+  const { named, file, httpProxy } = settingsFile;
+  // A workspace has no say in where VS Code's own traffic goes; without VS Code, nor has anybody who is not named.
+  if (value.proxy === "vscode" && (!named || httpProxy === undefined))
+    throw new Refusal(
+      named
+        ? `${plainText(id)} goes through VS Code's proxy, and ${file} does not say which: add http.proxy to it ("" for none), or write the proxy's address into the account.`
+        : `${plainText(id)} goes through VS Code's proxy, which a workspace's own settings cannot name. Name a settings file that holds http.proxy with --settings, or write the proxy's address into the account.`,
+    );
+  const resolved = resolveProxy(value, httpProxy);
+  if (resolved.kind === "wrong") throw new Refusal(`${plainText(id)}: ${resolved.problem.message}`);
+  return resolved;
+}
+
+function writtenAccount(settingsFile: SettingsFile, id: string): Account {
   const accounts = settingsFile.get("accounts");
   if (!Object.hasOwn(accounts, id))
     throw new Refusal(
@@ -117,6 +162,7 @@ function readSettingsFile(file: string, named: boolean): SettingsFile {
   return {
     file,
     named,
+    httpProxy: Object.hasOwn(values, "http.proxy") ? values["http.proxy"] : undefined,
     get: (key) => {
       const value = Object.hasOwn(values, `${section}.${key}`) ? values[`${section}.${key}`] : undefined;
       if (value === undefined) return settings[key].default;

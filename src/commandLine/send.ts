@@ -29,7 +29,7 @@ import { formatProblem, prepare, wholeNumber } from "./check";
 import { paceOf, type Context } from "./context";
 import { encryption } from "./endpoints";
 import { Progress } from "./progress";
-import { accountOfTarget, chooseTarget } from "./target";
+import { accountOfTarget, chooseTarget, credentialsFromEnvironment } from "./target";
 import { exit, Refusal, type Flags } from "./usage";
 
 /** Sends, resumes, or says why there is nothing to do. Returns the exit code. */
@@ -37,10 +37,8 @@ export async function send(context: Context, flags: Flags): Promise<number> {
   // Whatever can be wrong with the call is said before a run exists: a half-made one would be gone on with next time.
   const limit = flags.limit === undefined ? undefined : wholeNumber(flags.limit, "--limit");
   const { target, sender, ca } = await chooseTarget(context, flags);
-  const password = process.env.BULK_MAIL_PASSWORD ?? "";
-  if (accountOfTarget(target)?.auth === "password" && password === "")
-    throw new Refusal("The account needs a password. Give it in the environment variable BULK_MAIL_PASSWORD.");
-  const credentials = password === "" ? {} : { password };
+  const account = accountOfTarget(target);
+  const credentials = account === undefined ? {} : credentialsFromEnvironment(account, context.settings);
   const { value: prepared, problems } = await prepare(context, sender);
   const campaignId = prepared?.campaign.id;
   const last =

@@ -6,15 +6,15 @@ import {
   readCampaign,
   readCertificates,
   sandboxId,
-  senderOf,
   type Account,
   type Campaign,
+  type Credentials,
   type Plan,
   type RunState,
   type SenderDefaults,
   type Target,
 } from "../mail/index";
-import { accountOf, type Context } from "./context";
+import { accountOf, ownProxyPassword, senderOfAccount, type Context, type SettingsFile } from "./context";
 import { requireApproval } from "./endpoints";
 import { Refusal, type Flags } from "./usage";
 
@@ -35,11 +35,11 @@ export async function chooseTarget(context: Context, flags: Flags): Promise<Chos
   const directory = flags["dry-run"];
   const unfinished = directory === undefined ? await interruptedRun(context, campaign) : undefined;
   const id = flags.account ?? unfinished?.account.id ?? campaign.account?.text.trim() ?? defaultId(context);
-  const account = id === sandboxId ? undefined : accountOf(context.settings, id);
-  const own = account === undefined ? anySender : senderOf(account);
+  const own = id === sandboxId ? anySender : senderOfAccount(context.settings, id);
   if (directory !== undefined)
     return { target: { kind: "outbox", directory: path.resolve(directory) }, sender: own, ca: undefined };
-  if (account === undefined) return { target: { kind: "sandbox" }, sender: anySender, ca: undefined };
+  if (id === sandboxId) return { target: { kind: "sandbox" }, sender: anySender, ca: undefined };
+  const account = accountOf(context.settings, id);
   if (unfinished !== undefined && unfinished.account.id !== account.id && flags.approve !== true)
     throw new Refusal(
       `The unfinished run was confirmed for account ${unfinished.account.id}. Go on with that one, or add --approve to go on through ${plainText(account.id)}.`,
@@ -56,6 +56,24 @@ export async function chooseTarget(context: Context, flags: Flags): Promise<Chos
 /** The account of a target; undefined where nothing leaves the machine. */
 export function accountOfTarget(target: Target): Account | undefined {
   return target.kind === "smtp" ? target.account : undefined;
+}
+
+/**
+ * The account's secrets. They come from the environment, because arguments are seen by every user of the machine; that of VS Code's
+ * own proxy may stand in `http.proxy`. Throws `Refusal` when one is missing.
+ */
+export function credentialsFromEnvironment(account: Account, settings: SettingsFile): Credentials {
+  const { auth, proxy, proxyUser } = account;
+  const { BULK_MAIL_PASSWORD: password = "", BULK_MAIL_PROXY_PASSWORD: given = "" } = process.env;
+  const signsInAtProxy = proxy !== "" && proxyUser !== "";
+  const proxyPassword = signsInAtProxy && given === "" ? (ownProxyPassword(settings, account) ?? "") : given;
+  if (auth === "password" && password === "")
+    throw new Refusal("The account needs a password. Give it in the environment variable BULK_MAIL_PASSWORD.");
+  if (signsInAtProxy && proxyPassword === "")
+    throw new Refusal(
+      "The account's proxy needs a password. Give it in the environment variable BULK_MAIL_PROXY_PASSWORD.",
+    );
+  return { ...(auth === "password" && { password }), ...(signsInAtProxy && { proxyPassword }) };
 }
 
 async function interruptedRun(

@@ -60,10 +60,12 @@ export const usage = `bulk-mail: personalised mail to a list, from the command l
   bulk-mail send    FILE [--account ID] [--yes] [--skip-invalid] [--again] [--continue]
                          [--limit N] [--dry-run DIR] [--quiet] [--approve] [--take-over]
   bulk-mail report  FILE [--account sandbox] [--format table|csv|json]
+  bulk-mail doctor  --account ID [--format text|json] [--quiet] [--approve]
   bulk-mail journal export FILE --out ARCHIVE
   bulk-mail journal import ARCHIVE
 
-All take --settings FILE, --state-dir DIR and --root DIR. The password comes from BULK_MAIL_PASSWORD.
+All take --settings FILE, --state-dir DIR and --root DIR. The password comes from BULK_MAIL_PASSWORD,
+that of a proxy from BULK_MAIL_PROXY_PASSWORD.
 Exit codes: 0 all accepted, 1 some failed, unknown or problems, 2 usage or approval, 3 stopped by an
 account error, 4 paused, 130 cancelled.
 `;

@@ -9,6 +9,28 @@ type Settings = Record<string, unknown>;
 
 const work: Settings = { host: "smtp.example.com", user: "ada@example.com" };
 
+/** Everything in an account that decides where, how and as whom a secret is handed over, and how its change is named. */
+const moves: Readonly<Record<string, { readonly more: Settings; readonly changed: string }>> = {
+  "other host": { more: { host: "evil.example" }, changed: "server: evil.example, was smtp.example.com" },
+  "other port": { more: { port: 2525 }, changed: "port: 2525, was 587" },
+  "no encryption": { more: { security: "none" }, changed: "encryption: none, was starttls" },
+  "implicit TLS": { more: { security: "tls" }, changed: "encryption: tls, was starttls" },
+  "other server name": {
+    more: { tls: { servername: "evil.example" } },
+    changed: "server name: evil.example, was none",
+  },
+  "no verification": { more: { tls: { verify: false } }, changed: "certificate check: off, was on" },
+  "other minimum TLS": {
+    more: { tls: { minVersion: "TLSv1.3" } },
+    changed: "minimum TLS version: TLSv1.3, was TLSv1.2",
+  },
+  "HTTP proxy": { more: { proxy: "http://evil.example:3128" }, changed: "proxy: http://evil.example:3128, was none" },
+  "SOCKS proxy": { more: { proxy: "socks5://evil.example:1080" }, changed: "proxy: socks5://evil.example:1080" },
+  "VS Code's proxy": { more: { proxy: "vscode" }, changed: "proxy: http://proxy.corp.example:8080, was none" },
+  "user at the proxy": { more: { proxyUser: "eve" }, changed: "user at the proxy: eve, was none" },
+  "other user": { more: { user: "eve@example.com" }, changed: "user: eve@example.com, was ada@example.com" },
+};
+
 /** A person, a settings file a level, Secret Storage and state, as VS Code would give them. */
 class Desk {
   readonly levels: Partial<Record<Level, Settings>> = {};
@@ -22,6 +44,8 @@ class Desk {
   trusted = true;
   whileAsked: () => void = () => {};
   folder = "file:///folder";
+  httpProxy = "";
+  canStore = true;
   root: string | undefined;
 
   private readonly settings: AccountSettings<SettingsScope> = {
@@ -41,13 +65,15 @@ class Desk {
     },
     place: (_scope, level) => ({ owner: level === "user" ? "" : this.folder, root: this.root }),
     levels: () => (this.trusted ? ["workspace", "user"] : ["user"]),
+    httpProxy: () => this.httpProxy,
   };
 
   readonly accounts = new Accounts({
     settings: this.settings,
     secrets: {
       get: (key) => Promise.resolve(this.secrets.get(key)),
-      store: (key, value) => Promise.resolve(void this.secrets.set(key, value)),
+      store: (key, value) =>
+        this.canStore ? Promise.resolve(void this.secrets.set(key, value)) : Promise.reject(new Error("no keyring")),
       delete: (key) => Promise.resolve(void this.secrets.delete(key)),
       keys: () => Promise.resolve([...this.secrets.keys()]),
     },
@@ -78,6 +104,12 @@ class Desk {
   async handedOut(id = "work"): Promise<string | undefined> {
     const resolution = await this.resolve(id);
     return resolution.kind === "account" ? resolution.credentials.password : resolution.kind;
+  }
+
+  /** Everything that `resolve` hands out, or what came instead. */
+  async credentials(id = "work"): Promise<unknown> {
+    const resolution = await this.resolve(id);
+    return resolution.kind === "account" ? resolution.credentials : resolution.kind;
   }
 
   save(draft: Partial<Draft> & { readonly level: Level }): ReturnType<Accounts["save"]> {
@@ -133,6 +165,32 @@ describe("accounts", () => {
     assert.equal((await desk.resolve("sandbox")).kind, "sandbox");
   });
 
+  for (const level of ["workspaceFolder", "workspace", "user"] as const) {
+    it(`resolves no ${level} account without trust, and asks nothing`, async () => {
+      desk.levels[level] = { work };
+      desk.trusted = false;
+      assert.equal(await desk.handedOut(), "refused");
+      assert.equal(await desk.handedOut("missing"), "refused");
+      const settings = { ...work, host: "evil.example" };
+      for (const previous of [undefined, { id: "work", level }]) {
+        const draft: Draft = { id: "work", level, settings, password: "x", ...(previous && { previous }) };
+        assert.equal((await desk.accounts.resolveDraft(undefined, draft)).kind, "refused");
+      }
+      assert.deepEqual(desk.questions, []);
+    });
+  }
+
+  it("trust that ends while a question is open, or before the connection, ends the use of the account", async () => {
+    desk.levels.user = { work };
+    desk.whileAsked = () => (desk.trusted = false);
+    assert.equal(await desk.handedOut(), "refused");
+    desk.trusted = true;
+    const resolved = await desk.resolve();
+    assert.ok(resolved.kind === "account");
+    desk.trusted = false;
+    assert.equal(await desk.accounts.stillHolds(undefined, resolved), false);
+  });
+
   it("writes no workspace settings without trust, because those that stand there cannot be seen", async () => {
     desk.trusted = false;
     assert.equal((await desk.save({ level: "workspace", password: "hunter2" })).kind, "failed");
@@ -156,22 +214,60 @@ describe("accounts", () => {
       desk.password = undefined;
     });
 
-    const moves: Record<string, Settings> = {
-      "whole account, other host": { ...work, host: "evil.example" },
-      "whole account, other port": { ...work, port: 2525 },
-      "whole account, no encryption": { ...work, security: "none" },
-      "whole account, implicit TLS": { ...work, security: "tls" },
-      "whole account, other server name": { ...work, tls: { servername: "evil.example" } },
-      "whole account, no verification": { ...work, tls: { verify: false } },
-      "whole account, other user": { ...work, user: "eve@example.com" },
-    };
-    for (const [name, settings] of Object.entries(moves)) {
-      it(`gets none: ${name}`, async () => {
-        desk.levels.workspace = { work: settings };
+    for (const [name, { more, changed }] of Object.entries(moves)) {
+      it(`gets none: whole account, ${name}`, async () => {
+        desk.levels.workspace = { work: { ...work, ...more } };
+        desk.httpProxy = "http://proxy.corp.example:8080";
         assert.equal(await desk.handedOut(), "cancelled");
         assert.match(desk.questions[0] ?? "", /This workspace defines the account work/);
         // Even an agreement to the account does not bring the old password along: it is asked for, with what changed.
-        assert.match(desk.questions.at(-1) ?? "", /The stored password was entered for another one \(/);
+        const last = desk.questions.at(-1) ?? "";
+        assert.match(last, /The stored password was entered for another one \(/);
+        assert.ok(last.includes(changed), last);
+      });
+
+      it(`gets none: a fragment that VS Code would merge, ${name}`, async () => {
+        desk.levels.workspace = { work: more };
+        assert.equal((await desk.resolve()).kind, "refused");
+        assert.deepEqual(desk.questions, []);
+      });
+    }
+
+    it("gets no mail through an account that does not sign in any more before a person agreed", async () => {
+      desk.agrees = false;
+      desk.levels.workspace = { work: { ...work, host: "evil.example", auth: "none" } };
+      assert.equal(await desk.handedOut(), "cancelled");
+      assert.match(desk.questions[0] ?? "", /Server: evil\.example:587, STARTTLS[^]*User: no sign-in/);
+      desk.agrees = true;
+      assert.deepEqual(await desk.credentials(), {}, "and no password after that");
+    });
+
+    it("gets none by another CA file, nor by another content of the same", async () => {
+      desk.root = await mkdtemp(join(tmpdir(), "bulk-mail-accounts-"));
+      try {
+        await writeFile(join(desk.root, "evil.pem"), "evil");
+        desk.levels.workspace = { work: { ...work, tls: { caFile: "evil.pem" } } };
+        assert.equal(await desk.handedOut(), "cancelled");
+        assert.match(desk.questions[0] ?? "", /CA file: evil\.pem/);
+        assert.match(desk.questions.at(-1) ?? "", /CA file: another content/);
+      } finally {
+        await rm(desk.root, { recursive: true });
+      }
+    });
+
+    for (const fragment of [
+      { limits: { delay: 0, connections: 50 } },
+      { from: "eve@example.net" },
+      { replyTo: "eve@example.net" },
+    ]) {
+      const [key = ""] = Object.keys(fragment);
+      it(`changes nothing by a fragment with ${key} alone, and by the whole account only after a question`, async () => {
+        desk.levels.workspace = { work: fragment };
+        assert.equal((await desk.resolve()).kind, "refused");
+        desk.levels.workspace = { work: { ...work, ...fragment } };
+        desk.agrees = false;
+        assert.equal(await desk.handedOut(), "cancelled");
+        assert.match(desk.questions[0] ?? "", /This workspace defines the account work/);
       });
     }
 
@@ -267,6 +363,148 @@ describe("accounts", () => {
     } finally {
       await rm(root, { recursive: true });
     }
+  });
+
+  describe("a secret is bound to its endpoint (R15)", () => {
+    beforeEach(async () => {
+      await desk.save({ level: "user", password: "hunter2" });
+      desk.password = undefined;
+    });
+
+    for (const [name, { more, changed }] of Object.entries(moves)) {
+      it(`${name}: the stored password is not found, whoever changed it`, async () => {
+        desk.httpProxy = "http://proxy.corp.example:8080";
+        desk.levels.user = { work: { ...work, ...more } };
+        assert.equal(await desk.handedOut(), "cancelled");
+        assert.ok(desk.questions.at(-1)?.includes(changed), desk.questions.at(-1));
+        desk.levels.user = { work };
+        assert.equal(await desk.handedOut(), "hunter2", "and is found again when it is changed back");
+      });
+    }
+  });
+
+  describe("a proxy (R20)", () => {
+    const proxied = { ...work, proxy: "http://proxy.example:3128", proxyUser: "ada" };
+
+    it("is asked for its own password, once, bound to the endpoint like the other", async () => {
+      desk.levels.user = { work: proxied };
+      assert.deepEqual(await desk.credentials(), { proxyPassword: "typed", password: "typed" });
+      assert.match(
+        desk.questions[0] ?? "",
+        /^Password for the proxy of work For ada at the proxy http:\/\/proxy\.example:3128/,
+      );
+      assert.match(desk.questions[1] ?? "", /^Password for work /);
+      assert.equal(desk.questions.length, 2);
+      assert.deepEqual(await desk.credentials(), { proxyPassword: "typed", password: "typed" });
+      assert.equal(desk.questions.length, 2, "both were stored");
+      desk.password = undefined;
+      desk.levels.user = { work: { ...proxied, proxy: "http://evil.example:3128" } };
+      assert.equal(await desk.credentials(), "cancelled");
+      assert.match(desk.questions[2] ?? "", /proxy: http:\/\/evil\.example:3128, was http:\/\/proxy\.example:3128/);
+    });
+
+    it("without a user has no password, and neither has a user without a proxy", async () => {
+      desk.levels.user = { work: { ...proxied, proxyUser: "" } };
+      assert.deepEqual(await desk.credentials(), { password: "typed" });
+      desk.levels.user = { work: { ...proxied, proxy: "" } };
+      assert.deepEqual(await desk.credentials(), { password: "typed" });
+    });
+
+    it("keeps a typed password, takes it along when renamed, and forgets it with the account or alone with all", async () => {
+      await desk.save({ level: "user", settings: proxied, password: "mail", proxyPassword: "proxy" });
+      assert.deepEqual(await desk.credentials(), { proxyPassword: "proxy", password: "mail" });
+      const previous = { id: "work", level: "user" } as const;
+      await desk.save({ id: "office", level: "user", settings: proxied, previous });
+      assert.deepEqual(await desk.credentials("office"), { proxyPassword: "proxy", password: "mail" });
+      assert.deepEqual(desk.stored().sort(), ["mail", "proxy"]);
+      assert.deepEqual(desk.questions, []);
+      assert.equal(await desk.accounts.forgetAll(), 2);
+      await desk.save({ level: "user", settings: proxied, password: "mail", proxyPassword: "proxy" });
+      await desk.accounts.forget("work");
+      assert.equal(desk.secrets.size, 0);
+    });
+
+    it("of VS Code is put in its place before anything is asked, hashed or handed out", async () => {
+      desk.httpProxy = "http://ada:s%40cret@Proxy.corp.example:8080/";
+      desk.levels.workspace = { work: { ...work, proxy: "vscode" } };
+      const resolved = await desk.resolve();
+      assert.ok(resolved.kind === "account");
+      assert.equal(resolved.account.proxy, "http://proxy.corp.example:8080");
+      assert.equal(resolved.account.proxyUser, "ada");
+      assert.deepEqual(resolved.credentials, { proxyPassword: "s@cret", password: "typed" });
+      assert.match(desk.questions[0] ?? "", /Proxy: http:\/\/proxy\.corp\.example:8080\nUser at the proxy: ada/);
+      const [entry] = await desk.accounts.list(undefined);
+      assert.equal(entry?.account?.proxy, "http://proxy.corp.example:8080");
+      const shown = JSON.stringify([desk.questions, [...desk.secrets], [...desk.state], resolved.account]);
+      assert.doesNotMatch(shown, /s@cret|s%40cret/);
+      assert.equal(await desk.accounts.stillHolds(undefined, resolved), true);
+      desk.httpProxy = "http://elsewhere.example:8080";
+      assert.equal(await desk.accounts.stillHolds(undefined, resolved), false);
+      desk.agrees = false;
+      assert.equal(await desk.handedOut(), "cancelled", "another proxy is another account");
+    });
+
+    it("of VS Code that is empty means none, and one that mail cannot go through is a problem of the field", async () => {
+      desk.levels.user = { work: { ...work, proxy: "vscode", proxyUser: "ada" } };
+      assert.deepEqual(await desk.credentials(), { password: "typed" });
+      desk.httpProxy = "https://secret:word@proxy.example";
+      const resolution = await desk.resolve();
+      assert.ok(resolution.kind === "refused");
+      assert.match(resolution.detail, /^proxy: VS Code's setting http\.proxy names a proxy that is reached by https/);
+      assert.ok(!resolution.detail.includes("word"));
+      const [entry] = await desk.accounts.list(undefined);
+      assert.deepEqual(
+        entry?.problems.map(({ field, severity }) => [field, severity]),
+        [["proxy", "error"]],
+      );
+    });
+
+    it("of VS Code does not give its password to a user that the account names itself", async () => {
+      desk.httpProxy = "http://ada:secret@proxy.example:8080";
+      desk.levels.user = { work: { ...work, proxy: "vscode", proxyUser: "eve" } };
+      assert.deepEqual(await desk.credentials(), { proxyPassword: "typed", password: "typed" });
+    });
+  });
+
+  describe("a VS Code that keeps no secrets, for want of a keyring", () => {
+    it("is named in the question after the next start, and the password is asked for once", async () => {
+      desk.levels.user = { work };
+      assert.equal(await desk.handedOut(), "typed");
+      desk.secrets.clear();
+      assert.deepEqual((await desk.accounts.list(undefined))[0]?.secret, { kind: "lost" });
+      assert.equal(await desk.handedOut(), "typed");
+      assert.match(desk.questions[1] ?? "", /VS Code could not keep it, most likely because it found no keyring/);
+      assert.equal(await desk.handedOut(), "typed");
+      assert.equal(desk.questions.length, 2);
+      assert.ok(!JSON.stringify([...desk.state]).includes("typed"));
+    });
+
+    it("does not end a send when it cannot store at all", async () => {
+      desk.levels.user = { work };
+      desk.canStore = false;
+      assert.equal(await desk.handedOut(), "typed");
+      assert.equal(await desk.handedOut(), "typed");
+      assert.match(desk.questions[1] ?? "", /could not keep it/);
+      const previous = { id: "work", level: "user" } as const;
+      const saved = await desk.save({ level: "user", previous, password: "hunter2" });
+      assert.ok(saved.kind === "failed");
+      assert.match(saved.text, /could not store its password.*no keyring/);
+    });
+
+    it("is not blamed for what was forgotten on purpose, nor for another endpoint", async () => {
+      desk.levels.user = { work };
+      await desk.handedOut();
+      await desk.accounts.forget("work");
+      assert.deepEqual((await desk.accounts.list(undefined))[0]?.secret, { kind: "none" });
+      await desk.handedOut();
+      await desk.accounts.forgetAll();
+      await desk.handedOut();
+      assert.ok(!desk.questions.some((question) => question.includes("keyring")));
+      desk.secrets.clear();
+      desk.levels.user = { work: { ...work, port: 2525 } };
+      await desk.handedOut();
+      assert.ok(!desk.questions.at(-1)?.includes("keyring"));
+    });
   });
 
   for (const [name, danger] of [
