@@ -16,6 +16,7 @@ export const commands = {
   stop: { id: "bulkMail.stop", title: "Stop" },
   openReport: { id: "bulkMail.openReport", title: "Open Report" },
   accounts: { id: "bulkMail.accounts", title: "Accounts…" },
+  addAccount: { id: "bulkMail.addAccount", title: "Add Account…" },
   testConnection: { id: "bulkMail.testConnection", title: "Test Connection…" },
   forgetSecrets: { id: "bulkMail.forgetSecrets", title: "Forget All Secrets" },
   showLog: { id: "bulkMail.showLog", title: "Show Log" },

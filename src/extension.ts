@@ -5,7 +5,7 @@ import { accountSettings } from "./config";
 import { dialogs } from "./dialogs";
 import { notifications } from "./notify";
 import { settingsPanel } from "./webview/settingsPanel";
-import { createServices, verifyWith } from "./wiring";
+import { createServices } from "./wiring";
 
 /** Awaits the replies of what is in flight; VS Code gives it few seconds. */
 let end: (() => Promise<void>) | undefined;
@@ -14,7 +14,7 @@ let end: (() => Promise<void>) | undefined;
 export function activate(context: vscode.ExtensionContext): void {
   const { extensionUri, secrets, globalState: memory, subscriptions } = context;
   const channel = vscode.window.createOutputChannel("Bulk Mail", { log: true });
-  const openAccounts = (): void => panel.open();
+  const openAccounts = (accountId?: string): void => panel.open(accountId);
   const services = createServices({
     extensionUri,
     secrets,
@@ -25,8 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
     openAccounts,
   });
   const { accounts, log: logger, task, previews } = services;
-  const verify = verifyWith(task);
-  const panel = settingsPanel({ extensionUri, accounts, settings: accountSettings, dialogs, verify, logger });
+  const panel = settingsPanel({ extensionUri, accounts, settings: accountSettings, dialogs, doctor: task, logger });
   // Commands come last, so that they are the first to go.
   subscriptions.push(channel, services, panel, previews.restoreAfterReload(), registerCommands(services));
   end = () => services.task.close();

@@ -1,7 +1,7 @@
 /** The output channel: one line a message. Whatever servers and files said stands in it as plain text. */
 import type * as vscode from "vscode";
-import { plainText } from "./mail/index";
-import type { AttemptEvent, Logger } from "./mail/index";
+import { doctorStepNames, plainText } from "./mail/index";
+import type { AttemptEvent, DoctorStep, Logger } from "./mail/index";
 
 /** What of an output channel is used. */
 interface Channel extends Pick<vscode.LogOutputChannel, "debug" | "info" | "warn" | "error"> {
@@ -48,6 +48,26 @@ export class Log implements Logger {
     }
   }
 
+  /** One line for a step of the connection test of the account `id`. */
+  step(id: string, step: DoctorStep): void {
+    const line = `Test of ${plainText(id, 64)}: ${stepLine(step)}`;
+    switch (step.state) {
+      case "ok":
+      case "skipped": {
+        this.channel.info(line);
+        return;
+      }
+      case "warning": {
+        this.channel.warn(line);
+        return;
+      }
+      case "failed": {
+        this.channel.error(line);
+        return;
+      }
+    }
+  }
+
   show(): void {
     this.channel.show(true);
   }
@@ -67,6 +87,14 @@ export function attemptLine(event: AttemptEvent): string {
   return [`${event.result} ${plainText(event.address, 320)} (${facts.join(", ")})`, event.text ?? "", reply]
     .filter((part) => part !== "")
     .join(" ");
+}
+
+/** `Connect ok (3 ms) 127.0.0.1, port 587`; failures with our sentence and the server's words. */
+export function stepLine({ name, state, ms, seen, text }: DoctorStep): string {
+  const what = `${doctorStepNames[name]} ${state} (${String(Math.round(ms))} ms)`;
+  const words = plainText(seen, 500);
+  const said = state === "failed" && words !== "" ? `Seen: ${words}` : words;
+  return [what, text, said].filter((part) => part !== "").join(" ");
 }
 
 /** Line breaks stay, for stack traces; everything else that could steer a terminal goes. */

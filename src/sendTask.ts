@@ -6,7 +6,7 @@ import { campaignName } from "./campaignFiles";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import type { Log } from "./log";
-import type { Credentials, Pace, Progress, RunSummary, Target, Totals, Tried } from "./mail/index";
+import type { Credentials, Diagnosis, DoctorStep, Pace, Progress, RunSummary, Target, Totals } from "./mail/index";
 import { HumanError } from "./notify";
 import type { Handlers } from "./rpc";
 import type {
@@ -43,6 +43,15 @@ export interface SendRequest {
     | { readonly kind: "resume"; readonly campaignId: string; readonly runId: string };
   /** Called right before the secret is used; throws `HumanError` when it may not be used any more. */
   readonly credentials: () => Promise<Credentials>;
+}
+
+/** How a diagnosis is made. */
+export interface DiagnosisRequest {
+  /** `Name <address>` or an address that gets a test mail; a person has confirmed it. */
+  readonly sendTo?: string | undefined;
+  /** Told each step as soon as it is known. */
+  readonly onStep?: (step: DoctorStep) => void;
+  readonly signal: AbortSignal;
 }
 
 /** How a run stands. */
@@ -90,6 +99,8 @@ export class SendTask implements Disposable {
   private readonly paused = new Map<string, RunView>();
   /** Secrets on demand, by the key under which the worker asks. */
   private readonly secrets = new Map<string, () => Promise<Credentials>>();
+  /** Who is told the steps of a diagnosis, by its key. */
+  private readonly watchers = new Map<string, (step: DoctorStep) => void>();
   private closing = false;
 
   /** A run moved on; a run that is over is not among `views` any more. */
@@ -110,6 +121,9 @@ export class SendTask implements Disposable {
       attempts: (key, events) => {
         const name = this.byKey(key)?.view.name ?? "";
         for (const event of events) log.attempt(name, event);
+      },
+      doctorStep: (key, step) => {
+        this.watchers.get(key)?.(step);
       },
       log: (level, text) => {
         log[level](text);
@@ -203,15 +217,27 @@ export class SendTask implements Disposable {
     }
   }
 
-  /** Connects and signs in, sends nothing. Aborting `signal` gives up. */
-  async verify(
+  /**
+   * Walks the way to the account's server, on the very path that sends, and says what it sees; every step goes to the log.
+   * Nothing is sent, but for a test mail where one is wanted. Aborting the signal gives up.
+   */
+  async diagnose(
     { account, root, caSha256 }: Pick<ResolvedAccount, "account" | "root" | "caSha256">,
     credentials: Credentials,
-    signal: AbortSignal,
-  ): Promise<Tried> {
+    { sendTo, onStep, signal }: DiagnosisRequest,
+  ): Promise<Diagnosis> {
     return await this.abortable(signal, async (key) => {
+      this.watchers.set(key, (step) => {
+        this.log.step(account.id, step);
+        onStep?.(step);
+      });
       const secret = (): Promise<Credentials> => Promise.resolve(credentials);
-      return await this.withSecret(secret, () => this.thread.request("verify", key, account, root, caSha256), key);
+      try {
+        const walk = (): Promise<Diagnosis> => this.thread.request("diagnose", key, account, root, caSha256, sendTo);
+        return await this.withSecret(secret, walk, key);
+      } finally {
+        this.watchers.delete(key);
+      }
     });
   }
 

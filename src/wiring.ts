@@ -26,7 +26,6 @@ import { announceEnd } from "./runEnd";
 import { SendTask } from "./sendTask";
 import { StatusBar } from "./statusBar";
 import { PreviewPanels } from "./webview/previewPanel";
-import type { Verify } from "./webview/settingsPanel";
 import type { HostApi } from "./workerProtocol";
 import { WorkerThread } from "./workerThread";
 
@@ -40,7 +39,7 @@ export interface Outside {
   readonly speak: Notifications;
   /** Where runs are kept unless the settings name another place. */
   readonly stateDirectory?: string;
-  openAccounts(): void;
+  openAccounts(accountId?: string): void;
 }
 
 /** Builds everything; `dispose` ends it in reverse order. */
@@ -102,7 +101,7 @@ export function createServices(outside: Outside): Services & Disposable {
     log,
     memory,
     stateDirectory,
-    openAccounts: () => outside.openAccounts(),
+    openAccounts: (accountId) => outside.openAccounts(accountId),
     dispose: () => owned.dispose(),
   };
 }
@@ -123,21 +122,12 @@ function languageThread(script: string, log: Log): WorkerThread {
     credentials: () => Promise.reject(new Error("Language work needs no secret.")),
     progress: () => undefined,
     attempts: () => undefined,
+    doctorStep: () => undefined,
     log: (level, text) => {
       log[level](text);
     },
   };
   return new WorkerThread(script, refused);
-}
-
-/** Tries an account in the thread that sends. */
-export function verifyWith(task: SendTask): Verify {
-  return async (resolved, signal) => {
-    const tried = await task.verify(resolved, resolved.credentials, signal);
-    if (tried.ok) return { ok: true };
-    const { text, reply } = tried.failure;
-    return { ok: false, text, reply };
-  };
 }
 
 function showRunState(task: SendTask): void {

@@ -33,6 +33,9 @@ function serve(port: NonNullable<typeof parentPort>): void {
     attempts: (key, events) => {
       rpc.event("attempts", key, events);
     },
+    doctorStep: (key, step) => {
+      rpc.event("doctorStep", key, step);
+    },
     log: (level, text) => {
       rpc.event("log", level, text);
     },
@@ -62,7 +65,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     abort: (key) => {
       runs.abort(key);
     },
-    verify: (key, account, root, caSha256) => runs.verify(key, account, root, caSha256),
+    diagnose: (...order) => runs.diagnose(...order),
     sendTest: (order) => runs.sendTest(order),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,

@@ -5,6 +5,8 @@ import type {
   Counts,
   Credentials,
   CsvOptions,
+  Diagnosis,
+  DoctorStep,
   Pace,
   Problem,
   Progress,
@@ -183,7 +185,14 @@ export interface WorkerApi {
   stop(key: string): undefined;
   /** Ends at once; what was handed over without a reply is unknown. */
   abort(key: string): undefined;
-  verify(key: string, account: Account, root: string | undefined, caSha256: string | undefined): Promise<Tried>;
+  /** Walks the way to the account's server; `sendTo` (`Name <address>` or an address) gets a test mail at its end. */
+  diagnose(
+    key: string,
+    account: Account,
+    root: string | undefined,
+    caSha256: string | undefined,
+    sendTo: string | undefined,
+  ): Promise<Diagnosis>;
   sendTest(order: TestOrder): Promise<TestReply>;
   /** The id of a campaign on disk. */
   idOf(file: string): Promise<string | undefined>;
@@ -198,11 +207,13 @@ export interface WorkerApi {
 
 /** What the worker asks and tells. */
 export interface HostApi {
-  /** The secret for a run, a test or a try, right before it is needed. */
+  /** The secret for a run, a test or a diagnosis, right before it is needed. */
   credentials(key: string): Promise<Credentials>;
   /** Whole snapshots, at most four a second. */
   progress(key: string, progress: Progress): undefined;
   /** In order, gathered over a moment. */
   attempts(key: string, events: readonly AttemptEvent[]): undefined;
+  /** A step of a diagnosis as soon as it is known; a later one of the same name takes its place. */
+  doctorStep(key: string, step: DoctorStep): undefined;
   log(level: "debug" | "info" | "warn" | "error", text: string): undefined;
 }

@@ -1,7 +1,9 @@
-/** The worker's sending: runs, tests, tries and reports. Pure adapters around the core. */
+/** The worker's sending: runs, tests, diagnoses and reports. Pure adapters around the core. */
 import { randomUUID } from "node:crypto";
 import {
   createPlan,
+  diagnose,
+  doctorSteps,
   FileError,
   formatReport,
   JournalError,
@@ -15,9 +17,20 @@ import {
   runCampaign,
   sendTest,
   systemClock,
-  verifyAccount,
 } from "./mail/index";
-import type { Account, AttemptEvent, CampaignIds, Entry, Logger, Plan, RunState, Tried, World } from "./mail/index";
+import type {
+  Account,
+  AttemptEvent,
+  CampaignIds,
+  Diagnosis,
+  DoctorStep,
+  Entry,
+  Logger,
+  Mailbox,
+  Plan,
+  RunState,
+  World,
+} from "./mail/index";
 import { checkCampaign, entryAt, openCampaign } from "./workerCampaign";
 import type { HostApi, InterruptedRun, RunAddress, RunOrder, RunReply, TestOrder, TestReply } from "./workerProtocol";
 
@@ -32,7 +45,7 @@ interface Steering {
   readonly abort: AbortController;
 }
 
-/** Runs, tests and tries in progress, by the host's key. */
+/** Runs, tests and diagnoses in progress, by the host's key. */
 export class Runs {
   private readonly running = new Map<string, Steering>();
 
@@ -79,14 +92,32 @@ export class Runs {
     });
   }
 
-  /** Connects and signs in with the host's secret for `key`. */
-  async verify(key: string, account: Account, root: string | undefined, caSha256: string | undefined): Promise<Tried> {
+  /** Walks the way to a server with the host's secret for `key`. */
+  async diagnose(
+    key: string,
+    account: Account,
+    root: string | undefined,
+    caSha256: string | undefined,
+    sendTo: string | undefined,
+  ): Promise<Diagnosis> {
     return await this.steered(key, async ({ abort }) => {
+      const onStep = (step: DoctorStep): void => {
+        this.host.doctorStep(key, step);
+      };
       try {
-        const credentials = await this.host.credentials(key);
-        return await verifyAccount(account, root, caSha256, credentials, this.logger, abort.signal);
+        return await diagnose(account, {
+          root,
+          caSha256,
+          credentials: await this.host.credentials(key),
+          logger: this.logger,
+          signal: abort.signal,
+          onStep,
+          ...(sendTo === undefined ? {} : { sendTo: mailboxOf(sendTo) }),
+        });
       } catch (error) {
-        return certificatesMissing(error);
+        const diagnosis = withoutCertificates(error);
+        for (const step of diagnosis.steps) if (step.state !== "skipped") onStep(step);
+        return diagnosis;
       }
     });
   }
@@ -103,17 +134,16 @@ export class Runs {
       if (entry?.kind !== "mail") {
         return { ok: false, problems: entry?.kind === "invalid" ? entry.problems : opened.problems };
       }
-      const to = parseMailbox(order.to);
-      if (!to.ok) throw new Error("The host lets only one valid address through.");
+      const to = mailboxOf(order.to);
       try {
         const { root } = order.campaign;
         const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
         const credentials = await this.host.credentials(order.key);
         const about = { stateDirectory, ca, credentials, logger: this.logger, testId: randomUUID(), date: new Date() };
-        return await sendTest(prepared, entry, to.mailbox, target, about, abort.signal);
+        return await sendTest(prepared, entry, to, target, about, abort.signal);
       } catch (error) {
         if (error instanceof RowError) return { ok: false, problems: error.problems };
-        return certificatesMissing(error);
+        return { ok: false, failure: { class: "account", stage: "connect", text: certificatesMissing(error) } };
       }
     });
   }
@@ -168,11 +198,33 @@ export class Runs {
   }
 }
 
-/** The only file that a try opens is the account's certificate file. */
-function certificatesMissing(error: unknown): Tried {
+function mailboxOf(text: string): Mailbox {
+  const found = parseMailbox(text);
+  if (!found.ok) throw new Error("The host lets only one valid address through.");
+  return found.mailbox;
+}
+
+/** The only file that a test opens is the account's certificate file; any other error is thrown again. */
+function certificatesMissing(error: unknown): string {
   if (!(error instanceof FileError)) throw error;
-  const text = `The certificate file ${quote(error.file)} ${error.detail}. Correct it in Bulk Mail: Accounts.`;
-  return { ok: false, failure: { class: "account", stage: "connect", text } };
+  return `The certificate file ${quote(error.file)} ${error.detail}. Correct it in Bulk Mail: Accounts.`;
+}
+
+/** A diagnosis that ended before it connected: the account's certificate file cannot be used. */
+function withoutCertificates(error: unknown): Diagnosis {
+  const text = certificatesMissing(error);
+  const none = { ms: 0, seen: "", text: "", fixes: [] };
+  const steps = doctorSteps.map((name): DoctorStep => {
+    if (name !== "certificate") return { ...none, name, state: "skipped" };
+    return {
+      ...none,
+      name,
+      state: "failed",
+      text,
+      fixes: [{ kind: "field", title: "Correct the CA file", field: "tls.caFile" }],
+    };
+  });
+  return { steps, ok: false, failure: { class: "account", stage: "connect", text }, transcript: `# failed: ${text}` };
 }
 
 /** How the last run stands. */

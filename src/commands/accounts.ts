@@ -1,11 +1,10 @@
 /** Test Connection and Forget All Secrets: accounts without the panel. */
 import * as vscode from "vscode";
-import { plainText } from "../mail/index";
 import { HumanError } from "../notify";
 import { accountChoice, cancellable, refusal, requireTrust, secretOf } from "./services";
 import type { Services } from "./services";
 
-/** Connects and signs in with an account, the very way that sending does. */
+/** Walks the way to an account's server, on the very path that sends; every step goes to the log. */
 export async function testConnection(services: Services): Promise<void> {
   requireTrust();
   const scope = vscode.window.activeTextEditor?.document.uri;
@@ -19,26 +18,32 @@ export async function testConnection(services: Services): Promise<void> {
   const choices = accounts.map(accountChoice);
   const choice =
     choices.length === 1 ? choices[0] : await services.dialogs.pick("Test Connection", "Which account?", choices);
-  if (choice === undefined) return;
-  const resolution = await services.accounts.resolve(scope, choice.id);
+  if (choice !== undefined) await testAccount(services, scope, choice.id);
+}
+
+/** The same for one account, for which nobody is asked which. Only our own code names one: a command takes no account. */
+export async function testAccount(services: Services, scope: vscode.Uri | undefined, accountId: string): Promise<void> {
+  requireTrust();
+  const resolution = await services.accounts.resolve(scope, accountId);
   if (resolution.kind === "refused") throw refusal(services, resolution);
   if (resolution.kind !== "account") return;
   const credentials = await secretOf(services, scope, resolution)();
-  const tried = await cancellable("Connecting", (signal) => services.task.verify(resolution, credentials, signal));
-  if (tried === undefined) return;
-  if (tried.ok) {
-    services.speak.info("The connection works: the server let us in. Nothing was sent.");
-    return;
-  }
-  const { text, reply } = tried.failure;
-  services.log.error(
-    `connection of ${plainText(choice.id, 60)} failed: ${text}${reply === undefined ? "" : ` Server: ${reply}`}`,
+  const diagnosis = await cancellable("Testing the connection", (signal) =>
+    services.task.diagnose(resolution, credentials, { signal }),
   );
-  throw new HumanError(
-    text,
-    { title: "Show Log", run: () => services.log.show() },
-    { title: "Accounts", run: () => services.openAccounts() },
-  );
+  if (diagnosis === undefined) return;
+  const showLog = { title: "Show Log", run: () => services.log.show() };
+  // What the server said stands in the log: a toast holds our own sentences only.
+  const failed = diagnosis.steps.find(({ state }) => state === "failed");
+  if (failed !== undefined)
+    throw new HumanError(
+      failed.text,
+      { title: "Open Accounts", run: () => services.openAccounts(resolution.account.id) },
+      showLog,
+    );
+  const warned = diagnosis.steps.filter(({ state }) => state === "warning").length;
+  if (warned === 0) services.speak.info("The connection works: the server let us in. Nothing was sent.");
+  else services.speak.info("The connection works, with something to look at. Nothing was sent.", showLog);
 }
 
 /** Forgets every password, after asking. */

@@ -1,11 +1,13 @@
 /** Every command, and the one place where their errors end. */
 import * as vscode from "vscode";
+import { accountSettings } from "../config";
 import { commands } from "../contributions";
 import type { CommandName } from "../contributions";
 import { DisposableStore } from "../dispose";
 import type { Disposable } from "../dispose";
 import { reportError } from "../notify";
-import { forgetSecrets, testConnection } from "./accounts";
+import { forgetSecrets, testAccount, testConnection } from "./accounts";
+import { addAccount } from "./addAccount";
 import { checkCampaign } from "./checkCampaign";
 import { pause, pausedRun, stop } from "./controlRun";
 import { newCampaign } from "./newCampaign";
@@ -41,6 +43,13 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
   stop,
   openReport: about(openReport),
   accounts: (services) => services.openAccounts(),
+  addAccount: (services) =>
+    addAccount({
+      ...services,
+      levels: accountSettings.levels(undefined),
+      open: (url) => vscode.env.openExternal(vscode.Uri.parse(url)),
+      test: (id) => told(services, () => testAccount(services, undefined, id)),
+    }),
   testConnection,
   forgetSecrets,
   showLog: (services) => services.log.show(),
@@ -59,8 +68,15 @@ export function registerCommands(services: Services): Disposable {
 
 /** Runs one command. Never rejects: what goes wrong is told. */
 export async function run(services: Services, name: CommandName, uri?: unknown, row?: unknown): Promise<void> {
+  await told(services, () =>
+    verbs[name](services, uri, typeof row === "number" && Number.isInteger(row) && row >= 0 ? row : undefined),
+  );
+}
+
+/** Does something and tells of what goes wrong. */
+async function told(services: Services, work: () => unknown): Promise<void> {
   try {
-    await verbs[name](services, uri, typeof row === "number" && Number.isInteger(row) && row >= 0 ? row : undefined);
+    await work();
   } catch (error) {
     reportError(error, services.speak, services.log, () => services.log.show());
   }

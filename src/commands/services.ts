@@ -32,7 +32,8 @@ export interface Services {
   readonly memory: Pick<vscode.Memento, "get" | "update">;
   /** Absolute path of the state directory. */
   stateDirectory(): string;
-  openAccounts(): void;
+  /** Shows the accounts panel, turned to an account when one is named. */
+  openAccounts(accountId?: string): void;
 }
 
 /** The campaign that a command is about: its argument, the active editor's, the only one, or the one picked. */

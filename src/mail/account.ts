@@ -23,6 +23,12 @@ const hostName = v.pipe(
   v.check((host) => host === "" || isHostName(host)),
 );
 
+const proxyUrl = v.pipe(
+  line,
+  v.trim(),
+  v.check((text) => text === "" || text === "vscode" || isProxyUrl(text)),
+);
+
 /** The account as it stands in `bulkMail.accounts`; what is left out gets its default, or its provider's. */
 export const accountSchema = v.strictObject({
   provider: v.optional(line, "custom"),
@@ -42,11 +48,16 @@ export const accountSchema = v.strictObject({
       verify: v.optional(v.boolean(), true),
       caFile: v.optional(line, ""),
       servername: v.optional(hostName, ""),
+      minVersion: v.optional(v.picklist(["TLSv1.2", "TLSv1.3"]), "TLSv1.2"),
     }),
     {},
   ),
+  /** `http://host:port`, `socks5://host:port`, or `vscode` for VS Code's `http.proxy`; hosts resolve that before use. */
+  proxy: v.optional(proxyUrl, ""),
+  proxyUser: v.optional(line, ""),
   timeouts: v.optional(
     v.strictObject({
+      dns: v.optional(milliseconds, 30_000),
       connection: v.optional(milliseconds, 30_000),
       greeting: v.optional(milliseconds, 30_000),
       socket: v.optional(milliseconds, 600_000),
@@ -93,11 +104,15 @@ const expectations: Readonly<Record<string, string>> = {
   auth: "password or none",
   from: "one line of at most 320 characters",
   replyTo: "one line of at most 320 characters",
-  tls: "an object with verify, caFile and servername",
+  tls: "an object with verify, caFile, servername and minVersion",
   "tls.verify": "true or false",
   "tls.caFile": "one line of at most 320 characters",
   "tls.servername": "a host name, such as smtp.example.com",
-  timeouts: "an object with connection, greeting and socket",
+  "tls.minVersion": "TLSv1.2 or TLSv1.3",
+  proxy: "http://host:port, socks5://host:port or vscode",
+  proxyUser: "one line of at most 320 characters",
+  timeouts: "an object with dns, connection, greeting and socket",
+  "timeouts.dns": "a whole number of milliseconds, at most a day",
   "timeouts.connection": "a whole number of milliseconds, at most a day",
   "timeouts.greeting": "a whole number of milliseconds, at most a day",
   "timeouts.socket": "a whole number of milliseconds, at most a day",
@@ -190,6 +205,8 @@ function schemaProblem(issue: Issue, settings: Readonly<Record<string, unknown>>
     const found = suggestion === undefined ? {} : { suggestion };
     return problem("account.unknownKey", sentence("account.unknownKey", { key: field, ...found }));
   }
+  if (field === "proxy" && typeof settings.proxy === "string" && /^[a-z0-9]+:\/\/[^/]*@/i.test(settings.proxy))
+    return problem("account.proxy.userInfo", sentence("account.proxy.userInfo"));
   if (field === "host") {
     const { host } = settings;
     if (host === undefined || (typeof host === "string" && host.trim() === ""))
@@ -322,6 +339,15 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 /** Lower case, and a name with other letters in its ASCII form (UTS 46). */
 function toAsciiHost(host: string): string {
   return /^[\u0000-\u007f]*$/.test(host) ? host.toLowerCase() : domainToASCII(host) || host;
+}
+
+/** A proxy's address without user info, which would stand in a file: RFC 3986 §3.2.1 lets a password hide there. */
+function isProxyUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, username, password, pathname, search, hash } = new URL(text);
+  const bare =
+    username === "" && password === "" && (pathname === "" || pathname === "/") && search === "" && hash === "";
+  return /^(?:http|socks5):$/.test(protocol) && hostname !== "" && bare;
 }
 
 /** A DNS name (RFC 1123 §2.1, underscores tolerated) or an IP address without brackets. */

@@ -36,6 +36,8 @@ export interface Failure {
   readonly reply?: string;
   /** The address that was refused, when the envelope had several. */
   readonly refused?: string;
+  /** As in `RawFailure`, where there was no reply. */
+  readonly systemCode?: string;
 }
 
 /** What a transport knows of a failure before it is classified. */
@@ -243,6 +245,11 @@ const systemRules: readonly { readonly codes: RegExp; readonly class: OutcomeCla
     text: "The server does not speak TLS at once on this port. Use port 465 with TLS, or port 587 with STARTTLS.",
   },
   {
+    codes: /^ERR_SSL_(?:UNSUPPORTED_PROTOCOL|TLSV1_ALERT_PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE|INTERNAL_ERROR)$/,
+    class: "account",
+    text: "The server only knows encryption older than the account allows. Ask its owner for TLS 1.2 or newer; nothing was sent.",
+  },
+  {
     codes: /^ERR_(?:SSL|TLS)_/,
     class: "account",
     text: "The encrypted connection could not be set up. Check security and port in Bulk Mail: Accounts.",
@@ -256,6 +263,21 @@ const systemRules: readonly { readonly codes: RegExp; readonly class: OutcomeCla
     codes: /^EAI_AGAIN$|^EDNS$/,
     class: "offline",
     text: "The server's name could not be looked up. Check this machine's connection.",
+  },
+  {
+    codes: /^EPROXYDOWN$/,
+    class: "offline",
+    text: "The proxy does not answer. Check its address in Bulk Mail: Accounts, and whether you are in the network where it stands.",
+  },
+  {
+    codes: /^EPROXYAUTH$/,
+    class: "account",
+    text: "The proxy refused its user name or password. Check both in Bulk Mail: Accounts; the server was not reached.",
+  },
+  {
+    codes: /^EPROXYTARGET$/,
+    class: "offline",
+    text: "The proxy answers but does not connect us to the server. Check host and port, and whether the proxy allows mail ports.",
   },
   {
     codes: /^ECONNREFUSED$/,
@@ -304,7 +326,8 @@ export function classify(raw: RawFailure): Failure {
   const reply = raw.reply === undefined ? undefined : plainText(raw.reply);
   const about = { stage, ...(reply !== undefined && { reply }), ...(refused !== undefined && { refused }) };
   const codes = raw.reply === undefined ? undefined : replyCodes(raw.reply);
-  if (codes === undefined) return { ...about, ...withoutReply(raw) };
+  const { systemCode } = raw;
+  if (codes === undefined) return { ...about, ...withoutReply(raw), ...(systemCode !== undefined && { systemCode }) };
   const { code, enhanced } = codes;
   // A failure with a success reply is a dialogue out of step: behind the body nobody knows what the reply was for.
   if (code < 400 && stage !== "auth")

@@ -2,6 +2,8 @@
 import { accountSchema, sandboxId, type Account } from "./account";
 import type { Mailbox } from "./address";
 import type { Failure } from "./classify";
+import type { Diagnosis } from "./diagnosis";
+import type { DoctorOptions } from "./doctor";
 import { readAuthorities } from "./endpoint";
 import { FileError } from "./files";
 import { sandboxDirectory } from "./stateDirectory";
@@ -77,25 +79,10 @@ export async function readCertificates(
   return found?.pem;
 }
 
-/** Connects and signs in, sends nothing. Certificate files are read as `readCertificates` says. Throws `FileError` only. */
-export async function verifyAccount(
-  account: Account,
-  root: string | undefined,
-  caSha256: string | undefined,
-  credentials: Credentials,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<Tried> {
-  const ca = await readCertificates(account, root, caSha256);
-  const { smtpTransports } = await import("./transports/smtp");
-  const transport = smtpTransports({ account, ca, credentials, logger })();
-  try {
-    await transport.open(signal);
-    await transport.close();
-    return { ok: true, reply: "" };
-  } catch (error) {
-    return failed(error);
-  }
+/** The doctor, loaded when it is called: see `doctor.ts`. */
+export async function diagnose(account: Account, options: DoctorOptions): Promise<Diagnosis> {
+  const doctor = await import("./doctor");
+  return await doctor.diagnose(account, options);
 }
 
 /** Sends one row's message to `to` alone, its subject marked; no journal, so it never counts as sent to the row's recipient. */

@@ -18,10 +18,16 @@ const labels: Readonly<Record<string, string>> = {
   servername: "server name",
   verify: "certificate check",
   ca: "CA file",
+  minVersion: "minimum TLS version",
+  proxy: "proxy",
+  proxyUser: "user at the proxy",
   user: "user",
 };
 
-/** The endpoint of an account whose CA file has this SHA-256 (hex; undefined without one). */
+/** What it means that a pair is left out, where that is not nothing. */
+const defaults: Readonly<Record<string, string>> = { verify: "on", minVersion: "TLSv1.2" };
+
+/** The endpoint of an account, its proxy resolved, whose CA file has this SHA-256 (hex; undefined without one). */
 export function endpointOf(account: Account, caSha256: string | undefined): Endpoint {
   return {
     transport: account.transport,
@@ -33,6 +39,9 @@ export function endpointOf(account: Account, caSha256: string | undefined): Endp
     ...(account.tls.servername === "" ? {} : { servername: account.tls.servername }),
     ...(account.tls.verify ? {} : { verify: "off" }),
     ...(caSha256 === undefined ? {} : { ca: caSha256 }),
+    ...(account.tls.minVersion === "TLSv1.2" ? {} : { minVersion: account.tls.minVersion }),
+    ...(account.proxy === "" ? {} : { proxy: account.proxy }),
+    ...(account.proxyUser === "" ? {} : { proxyUser: account.proxyUser }),
   };
 }
 
@@ -74,7 +83,7 @@ export async function readAuthorities(
 }
 
 function shown(key: string, value: string | undefined): string {
-  if (value === undefined) return key === "verify" ? "on" : "none";
+  if (value === undefined) return defaults[key] ?? "none";
   return plainText(value, 80);
 }
 

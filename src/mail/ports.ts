@@ -21,6 +21,8 @@ export interface Logger {
 /** The secret of an account, fetched when it is needed and kept nowhere. */
 export interface Credentials {
   readonly password?: string;
+  /** Of the account's `proxyUser`. */
+  readonly proxyPassword?: string;
 }
 
 /** Everything `runCampaign` needs besides its plan. */

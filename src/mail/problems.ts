@@ -71,6 +71,12 @@ export const sentences = {
     `${quote(a.host)} is no host name. Enter the name alone, such as smtp.example.com.`,
   "account.host.port": (a: { host: string; port: number }) =>
     `The port ${String(a.port)} does not belong to the host. Put it into its own field.`,
+  "account.proxy.userInfo": () =>
+    "A proxy's password does not belong into settings. Write the address alone, the user under proxyUser; the password is asked for and kept in Secret Storage.",
+  "account.proxy.httpProxy": () =>
+    "VS Code's setting http.proxy is no proxy address that mail can go through. Correct it to http://host:port or socks5://host:port, or write the proxy into the account.",
+  "account.proxy.httpProxy.https": () =>
+    "VS Code's setting http.proxy names a proxy that is reached by https://, which mail cannot go through. Write an http:// or socks5:// proxy into the account.",
   "account.user.missing": () => "The user name is missing. Enter it, or choose to send without signing in.",
   "account.mailbox": (a: { key: string; text: string; detail: string }) =>
     `${quote(a.text)} cannot be used as ${a.key}: ${a.detail}. Write ada@example.com or Ada <ada@example.com>.`,

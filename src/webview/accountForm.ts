@@ -17,8 +17,12 @@ const paths = {
   verify: "tls.verify",
   caFile: "tls.caFile",
   servername: "tls.servername",
+  minVersion: "tls.minVersion",
+  proxy: "proxy",
+  proxyUser: "proxyUser",
   delay: "limits.delay",
   connections: "limits.connections",
+  dnsTimeout: "timeouts.dns",
   connectionTimeout: "timeouts.connection",
   greetingTimeout: "timeouts.greeting",
   socketTimeout: "timeouts.socket",
@@ -28,6 +32,7 @@ const numbers: ReadonlySet<string> = new Set([
   "port",
   "delay",
   "connections",
+  "dnsTimeout",
   "connectionTimeout",
   "greetingTimeout",
   "socketTimeout",
@@ -58,8 +63,12 @@ export function formOf(id: string, settings: unknown): AccountForm {
     verify: at("verify") !== false,
     caFile: text("caFile"),
     servername: text("servername"),
+    minVersion: text("minVersion", atRest.minVersion),
+    proxy: text("proxy"),
+    proxyUser: text("proxyUser"),
     delay: text("delay"),
     connections: text("connections"),
+    dnsTimeout: text("dnsTimeout", atRest.dnsTimeout),
     connectionTimeout: text("connectionTimeout", atRest.connectionTimeout),
     greetingTimeout: text("greetingTimeout", atRest.greetingTimeout),
     socketTimeout: text("socketTimeout", atRest.socketTimeout),
@@ -90,23 +99,19 @@ export function formProblem({ code, field, severity, message, mend }: AccountPro
     field: fieldOf(field),
     severity: dangers.has(code) ? "danger" : severity,
     message,
-    ...(mend === undefined
-      ? {}
-      : {
-          mend: {
-            title: mend.title,
-            values: Object.fromEntries(
-              Object.entries(mend.values).map(([path, value]) => [
-                fieldOf(path),
-                typeof value === "boolean" ? value : String(value),
-              ]),
-            ),
-          },
-        }),
+    ...(mend === undefined ? {} : { mend: { title: mend.title, values: formValues(mend.values) } }),
   };
 }
 
-function fieldOf(path: string): FieldName {
+/** New values by path in the account's object as values by field. */
+export function formValues(values: Readonly<Record<string, string | number | boolean>>): Partial<AccountForm> {
+  return Object.fromEntries(
+    Object.entries(values).map(([path, value]) => [fieldOf(path), typeof value === "boolean" ? value : String(value)]),
+  );
+}
+
+/** The field of a path in the account's object; empty when the form has none for it. */
+export function fieldOf(path: string): FieldName {
   if (path === "id") return "name";
   const found = Object.entries(paths).find(([, own]) => own === path);
   return (found?.[0] as FieldName | undefined) ?? "";

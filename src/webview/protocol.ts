@@ -17,8 +17,12 @@ export interface AccountForm {
   readonly verify: boolean;
   readonly caFile: string;
   readonly servername: string;
+  readonly minVersion: string;
+  readonly proxy: string;
+  readonly proxyUser: string;
   readonly delay: string;
   readonly connections: string;
+  readonly dnsTimeout: string;
   readonly connectionTimeout: string;
   readonly greetingTimeout: string;
   readonly socketTimeout: string;
@@ -33,8 +37,12 @@ export const atRest = {
   verify: true,
   caFile: "",
   servername: "",
+  minVersion: "TLSv1.2",
+  proxy: "",
+  proxyUser: "",
   delay: "",
   connections: "",
+  dnsTimeout: "30000",
   connectionTimeout: "30000",
   greetingTimeout: "30000",
   socketTimeout: "600000",
@@ -58,10 +66,13 @@ export interface ProviderFacts {
   readonly id: string;
   readonly label: string;
   readonly host: string;
+  /** Where the account decides which of several hosts counts, such as that of its region. */
+  readonly hosts?: readonly { readonly label: string; readonly host: string }[];
   readonly ports: readonly { readonly port: number; readonly security: string }[];
   readonly user?: string;
   readonly userHint: string;
   readonly passwordHint: string;
+  readonly appPasswordUrl?: string;
   readonly helpUrl?: string;
   readonly retired?: string;
   readonly note?: string;
@@ -75,8 +86,8 @@ export interface AccountCard {
   readonly level: AccountLevel;
   readonly form: AccountForm;
   readonly problems: readonly FormProblem[];
-  /** `stored`: for this very endpoint; `elsewhere`: for another one, `changes` says what differs. */
-  readonly secret: { readonly kind: "stored" | "none" | "elsewhere"; readonly changes: readonly string[] };
+  /** `stored`: for this very endpoint; `lost`: it was, and VS Code no longer has it; `elsewhere`: for another one, `changes` says what differs. */
+  readonly secret: { readonly kind: "stored" | "none" | "lost" | "elsewhere"; readonly changes: readonly string[] };
   /** Labels of farther levels that define the same account, without effect. */
   readonly overrides: readonly string[];
 }
@@ -102,6 +113,12 @@ export interface AccountEdit {
   readonly previous?: { readonly id: string; readonly level: AccountLevel } | undefined;
 }
 
+/** Secrets that were typed just now, empty where none was: the one way they travel is from the page to its host. */
+export interface TypedSecrets {
+  readonly password: string;
+  readonly proxyPassword: string;
+}
+
 /** What came of saving. */
 export type SaveReply =
   | { readonly kind: "saved" }
@@ -109,10 +126,44 @@ export type SaveReply =
   | { readonly kind: "cancelled" }
   | { readonly kind: "failed"; readonly text: string };
 
-/** What came of a test: each a sentence, with the next step where there is one. `reply` are the server's own words. */
+/** Something that mends what a test found; the page makes a button of each. */
+export type TestFix =
+  | { readonly kind: "set"; readonly title: string; readonly values: Partial<AccountForm> }
+  /** A page of a provider out of our own table, https. */
+  | { readonly kind: "open"; readonly title: string; readonly url: string }
+  | {
+      readonly kind: "field";
+      readonly title: string;
+      readonly field: keyof AccountForm | "password" | "proxyPassword";
+    };
+
+/** One step of a connection test. */
+export interface TestStep {
+  readonly name: string;
+  readonly title: string;
+  readonly state: "ok" | "warning" | "failed";
+  readonly ms: number;
+  /** What was seen. When `quoted`, these are words of the server, to be shown as such. */
+  readonly seen: string;
+  readonly quoted: boolean;
+  /** Ours: the cause and the next step; empty when all is well. */
+  readonly text: string;
+  readonly fixes: readonly TestFix[];
+}
+
+/** What came of a test. */
 export type TestReply =
-  | { readonly kind: "ok"; readonly text: string }
-  | { readonly kind: "failed"; readonly text: string; readonly reply?: string }
+  | {
+      readonly kind: "tested";
+      readonly ok: boolean;
+      /** The whole in one sentence; of a failure the cause and the next step. */
+      readonly text: string;
+      readonly steps: readonly TestStep[];
+      /** Where a test mail can be sent now; empty when nowhere, or when it just was. */
+      readonly mailTo: string;
+    }
+  /** It was not tried at all; `text` says why. */
+  | { readonly kind: "refused"; readonly text: string }
   | { readonly kind: "problems"; readonly problems: readonly FormProblem[] }
   | { readonly kind: "cancelled" };
 
@@ -121,21 +172,27 @@ export interface SettingsHost {
   /** The page's first call. */
   load(): Promise<SettingsState>;
   check(edit: AccountEdit): Promise<readonly FormProblem[]>;
-  /** The password travels this way only, and only when one was typed. */
-  save(edit: AccountEdit, password: string): Promise<SaveReply>;
+  save(edit: AccountEdit, typed: TypedSecrets): Promise<SaveReply>;
   /** Asks the person first; false when they turned away. */
   remove(id: string, level: AccountLevel): Promise<boolean>;
   forgetPassword(id: string): Promise<boolean>;
   setDefault(id: string): Promise<void>;
-  /** Connects and signs in; sends nothing. A new test ends the one before. */
-  test(edit: AccountEdit, password: string): Promise<TestReply>;
+  /**
+   * Walks the way to the server and signs in. With `mail` a test mail goes to the account's own From address, once the
+   * host has asked the person. A new test ends the one before; `run` tells them apart.
+   */
+  test(run: number, edit: AccountEdit, typed: TypedSecrets, mail: boolean): Promise<TestReply>;
   cancelTest(): void;
+  /** Puts the dialogue of a test that is over into the clipboard, without secrets; false when it is gone. */
+  copyTranscript(run: number): Promise<boolean>;
   openSettings(level: AccountLevel): void;
 }
 
 /** What the host tells the settings page. */
 export interface SettingsPage {
   show(state: SettingsState): void;
+  /** Every step of a test so far. */
+  testSteps(run: number, steps: readonly TestStep[]): void;
 }
 
 /** One thing that is wrong with the previewed row or the campaign. */

@@ -1,7 +1,7 @@
 /** The host half of the accounts panel: what the page shows, and what it may ask. */
 import * as v from "valibot";
 import * as vscode from "vscode";
-import type { AccountEntry, Accounts, Draft, ResolvedAccount } from "../accounts";
+import type { AccountEntry, Accounts, Draft } from "../accounts";
 import type { AccountSettings, Level, SettingsScope } from "../config";
 import { onDidChangeSettings, readSettings } from "../config";
 import { viewTypes } from "../contributions";
@@ -11,17 +11,11 @@ import { DisposableStore } from "../dispose";
 import type { Logger } from "../mail/index";
 import { plainText, providers } from "../mail/index";
 import { formOf, formProblem, settingsOf } from "./accountForm";
+import type { Doctor } from "./connectionTest";
+import { ConnectionTest } from "./connectionTest";
 import type { Page, PageHost } from "./panel";
 import { Panel, singlePanel } from "./panel";
-import type { AccountEdit, SettingsHost, SettingsPage, SettingsState, TestReply } from "./protocol";
-
-/** Connects and signs in with a resolved account, in the very thread that sends. Rejects only when `signal` aborts. */
-export type Verify = (
-  resolved: ResolvedAccount,
-  signal: AbortSignal,
-) => Promise<
-  { readonly ok: true } | { readonly ok: false; readonly text: string; readonly reply?: string | undefined }
->;
+import type { AccountEdit, SettingsHost, SettingsPage, SettingsState, TestStep, TypedSecrets } from "./protocol";
 
 /** What the panel needs. */
 export interface SettingsPanelPorts {
@@ -29,7 +23,8 @@ export interface SettingsPanelPorts {
   readonly accounts: Accounts;
   readonly settings: AccountSettings<SettingsScope>;
   readonly dialogs: Pick<Dialogs, "confirm">;
-  readonly verify: Verify;
+  /** Tests connections in the very thread that sends. */
+  readonly doctor: Doctor;
   readonly logger: Logger;
 }
 
@@ -64,7 +59,10 @@ function attach(ports: SettingsPanelPorts, webviewPanel: vscode.WebviewPanel, wa
   const store = new DisposableStore();
   // Before its page asks for the first time, an event would take the wish away and be lost.
   let loaded = false;
-  const host = new Host(ports, wanted, () => (loaded = true));
+  const host = new Host(ports, wanted, {
+    loaded: () => (loaded = true),
+    testSteps: (run, steps) => panel.page.event("testSteps", run, steps),
+  });
   const panel = store.add(
     new Panel<SettingsPage, SettingsHost>(webviewPanel, ports.extensionUri, page, host, ports.logger),
   );
@@ -83,7 +81,7 @@ function attach(ports: SettingsPanelPorts, webviewPanel: vscode.WebviewPanel, wa
   store.add(ports.accounts.onDidChangeSecrets(refresh));
   store.add(vscode.workspace.onDidGrantWorkspaceTrust(refresh));
   store.add(vscode.workspace.onDidChangeWorkspaceFolders(refresh));
-  store.add({ dispose: () => host.cancelTest() });
+  store.add({ dispose: () => host.connectionTest.cancel() });
   return store;
 }
 
@@ -104,8 +102,12 @@ const edit = v.strictObject({
     verify: v.boolean(),
     caFile: field,
     servername: field,
+    minVersion: field,
+    proxy: field,
+    proxyUser: field,
     delay: field,
     connections: field,
+    dnsTimeout: field,
     connectionTimeout: field,
     greetingTimeout: field,
     socketTimeout: field,
@@ -113,37 +115,41 @@ const edit = v.strictObject({
   level,
   previous: v.optional(v.strictObject({ id: field, level })),
 });
-const password = text(4000);
+const typed = v.strictObject({ password: text(4000), proxyPassword: text(4000) });
+const run = v.pipe(v.number(), v.safeInteger());
 
 class Host implements PageHost<SettingsHost> {
-  private testing: AbortController | undefined;
+  readonly connectionTest: ConnectionTest;
 
   constructor(
     private readonly ports: SettingsPanelPorts,
     private readonly wanted: Wanted,
-    private readonly onLoad: () => void,
-  ) {}
+    private readonly events: { loaded(): void; testSteps(run: number, steps: readonly TestStep[]): void },
+  ) {
+    this.connectionTest = new ConnectionTest(ports, (run, steps) => events.testSteps(run, steps));
+  }
 
   readonly accepts = {
     load: v.tuple([]),
     check: v.tuple([edit]),
-    save: v.tuple([edit, password]),
+    save: v.tuple([edit, typed]),
     remove: v.tuple([field, level]),
     forgetPassword: v.tuple([field]),
     setDefault: v.tuple([field]),
-    test: v.tuple([edit, password]),
+    test: v.tuple([run, edit, typed, v.boolean()]),
     cancelTest: v.tuple([]),
+    copyTranscript: v.tuple([run]),
     openSettings: v.tuple([level]),
   };
 
   readonly handlers: PageHost<SettingsHost>["handlers"] = {
     load: () => {
-      this.onLoad();
+      this.events.loaded();
       return this.state();
     },
     check: async (edit) => (await this.ports.accounts.check(undefined, draftOf(edit))).map(formProblem),
-    save: async (edit, password) => {
-      const saved = await this.ports.accounts.save(undefined, draftOf(edit, password));
+    save: async (edit, typed) => {
+      const saved = await this.ports.accounts.save(undefined, draftOf(edit, typed));
       return saved.kind === "problems" ? { ...saved, problems: saved.problems.map(formProblem) } : saved;
     },
     remove: async (id, level) => {
@@ -165,8 +171,9 @@ class Host implements PageHost<SettingsHost> {
       return agreed;
     },
     setDefault: (id) => this.ports.accounts.setDefault(undefined, id),
-    test: (edit, password) => this.test(edit, password),
-    cancelTest: () => this.cancelTest(),
+    test: (run, edit, typed, mail) => this.connectionTest.run(run, draftOf(edit, typed), mail),
+    cancelTest: () => this.connectionTest.cancel(),
+    copyTranscript: (run) => this.connectionTest.copyTranscript(run),
     openSettings: (level) =>
       void vscode.commands.executeCommand(settingsCommands[level], { revealSetting: { key: "bulkMail.accounts" } }),
   };
@@ -184,41 +191,6 @@ class Host implements PageHost<SettingsHost> {
       trusted: vscode.workspace.isTrusted,
       pace: readSettings().sending,
       select,
-    };
-  }
-
-  cancelTest(): void {
-    this.testing?.abort();
-    this.testing = undefined;
-  }
-
-  private async test(edit: AccountEdit, password: string): Promise<TestReply> {
-    this.cancelTest();
-    const testing = (this.testing = new AbortController());
-    const { accounts, verify } = this.ports;
-    const draft = draftOf(edit, password);
-    const problems = await accounts.check(undefined, draft);
-    if (problems.some((problem) => problem.severity === "error"))
-      return { kind: "problems", problems: problems.map(formProblem) };
-    const resolved = await accounts.resolveDraft(undefined, draft);
-    if (resolved.kind === "refused") return { kind: "failed", text: `${resolved.text} ${resolved.detail}`.trim() };
-    if (resolved.kind !== "account" || testing.signal.aborted) return { kind: "cancelled" };
-    const tried = await Promise.race([verify(resolved, testing.signal), aborted(testing.signal)]).catch(
-      (error: unknown) => {
-        if (testing.signal.aborted) return undefined;
-        throw error;
-      },
-    );
-    if (tried === undefined) return { kind: "cancelled" };
-    const { host, port, user, auth } = resolved.account;
-    if (tried.ok) {
-      const who = auth === "none" ? "Connected" : `Signed in as ${plainText(user, 100)}`;
-      return { kind: "ok", text: `${who} at ${host}, port ${String(port)}. Nothing was sent.` };
-    }
-    return {
-      kind: "failed",
-      text: plainText(tried.text, 500),
-      ...(tried.reply === undefined || tried.reply === "" ? {} : { reply: plainText(tried.reply) }),
     };
   }
 }
@@ -240,12 +212,16 @@ function levelName(level: Level): string {
   }
 }
 
-function draftOf({ form, level, previous }: AccountEdit, password = ""): Draft {
+const nothingTyped: TypedSecrets = { password: "", proxyPassword: "" };
+
+function draftOf({ form, level, previous }: AccountEdit, typed = nothingTyped): Draft {
+  const { password, proxyPassword } = typed;
   return {
     id: form.name.trim(),
     level,
     settings: settingsOf(form),
     ...(password === "" ? {} : { password }),
+    ...(proxyPassword === "" ? {} : { proxyPassword }),
     ...(previous === undefined ? {} : { previous }),
   };
 }
@@ -260,8 +236,4 @@ function cardOf(entry: AccountEntry): SettingsState["accounts"][number] {
     secret: { kind: secret.kind, changes: secret.kind === "elsewhere" ? secret.changes : [] },
     overrides: overrides.map(levelName),
   };
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
 }

@@ -14,9 +14,9 @@ export interface ReceivedMail {
   readonly parsed: ParsedMail;
 }
 
-/** The authority's certificate, which no machine trusts by itself. */
-export function authorityFile(): string {
-  return tlsFile("ca.pem");
+/** The authority of a server's certificate, which no machine trusts by itself. */
+export function authorityFile(of: "server" | "expired" = "server"): string {
+  return tlsFile(of === "server" ? "ca.pem" : "expired-ca.pem");
 }
 
 /** The server; it takes one user with one password, and no mail without STARTTLS and sign-in. */
@@ -38,10 +38,20 @@ export class MailServer {
     password: string,
     onRcpt: (address: string) => string | undefined = () => undefined,
     refusal = "535 5.7.8 Username and Password not accepted",
+    more: {
+      /** TLS from the start, as on port 465. */
+      readonly secure?: boolean;
+      readonly certificate?: "server" | "expired" | "selfsigned";
+      /** Speaks TLS 1.0 only. */
+      readonly old?: boolean;
+    } = {},
   ): Promise<MailServer> {
+    const { secure = false, certificate = "server", old = false } = more;
     const server: SMTPServer = new SMTPServer({
-      key: readFileSync(tlsFile("server.key")),
-      cert: readFileSync(tlsFile("server.pem")),
+      key: readFileSync(tlsFile(`${certificate}.key`)),
+      cert: readFileSync(tlsFile(`${certificate}.pem`)),
+      secure,
+      ...(old && { minVersion: "TLSv1", maxVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }),
       authMethods: ["PLAIN", "LOGIN"],
       disableReverseLookup: true,
       logger: false,

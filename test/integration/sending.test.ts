@@ -286,5 +286,28 @@ describe("Send Campaign", () => {
     );
     assert.equal(server.signIns.length, 1);
     assert.deepEqual(server.received, []);
+    for (const step of ["Connect", "Certificate", "Sign in", "Sender address"])
+      assert.ok(
+        editor.log.some((line) => line.startsWith(`Test of work: ${step} ok (`)),
+        editor.log.join("\n"),
+      );
+  });
+
+  it("a test that fails says why in our words, with the server's in the log alone (R37)", async () => {
+    await open(smallCampaign(1, through));
+    await editor.services.accounts.forget("work");
+    editor.dialogs.answer("wrong password");
+    await editor.run("testConnection");
+    assert.equal(server.signIns.length, 1, "a wrong password is tried once");
+    const [toast] = editor.toasts;
+    assert.equal(toast?.kind, "error");
+    assert.match(toast.message, /refused the user name or the password/);
+    assert.doesNotMatch(toast.message, /not accepted/);
+    assert.deepEqual(
+      toast.actions.map(({ title }) => title),
+      ["Open Accounts", "Show Log"],
+    );
+    assert.ok(editor.log.some((line) => /^Test of work: Sign in failed \(\d+ ms\) .*not accepted/.test(line)));
+    assert.ok(!editor.log.join("\n").includes("wrong password"));
   });
 });

@@ -95,8 +95,9 @@ describe("the whole story, by clicking and typing (R1-R4, R8, R11, R13, R15, R33
   it("tests the connection with what was entered (R37-R39)", async () => {
     const frame = await opened.workbench.webview("Accounts");
     await frame.getByRole("button", { name: /test connection/i }).click();
-    const said = await frame.getByText(/^Signed in as/).textContent();
-    assert.equal(said, `Signed in as ${user} at localhost, port ${String(server.port)}. Nothing was sent.`);
+    const said = await frame.getByText(/^The connection works/).textContent();
+    const where = `localhost, port ${String(server.port)}`;
+    assert.equal(said, `The connection works: signed in as ${user} at ${where}. Nothing was sent.`);
     assert.deepEqual(server.signIns.at(-1), { user, password });
   });
 

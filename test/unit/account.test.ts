@@ -40,8 +40,10 @@ describe("account", () => {
       auth: "password",
       from: "",
       replyTo: "",
-      tls: { verify: true, caFile: "", servername: "" },
-      timeouts: { connection: 30_000, greeting: 30_000, socket: 600_000 },
+      tls: { verify: true, caFile: "", servername: "", minVersion: "TLSv1.2" },
+      proxy: "",
+      proxyUser: "",
+      timeouts: { dns: 30_000, connection: 30_000, greeting: 30_000, socket: 600_000 },
       limits: {},
     });
   });
@@ -142,6 +144,48 @@ describe("account", () => {
     assert.deepEqual(mend({ port: 10_025, security: "tls" }), []);
   });
 
+  it("R11 R38 mends port 25, alone and with an encryption that it does not have", () => {
+    const found = (settings: object): unknown =>
+      parseAccount("work", { ...good, port: 25, ...settings }).problems.map(({ field, code, mend }) => [
+        `${field}: ${code}`,
+        mend?.values,
+      ]);
+    const submission = ["port: account.port25", { port: 587, security: "starttls" }];
+    assert.deepEqual(found({}), [submission]);
+    assert.deepEqual(found({ security: "tls" }), [
+      ["security: account.pair.tls", { security: "starttls" }],
+      submission,
+    ]);
+  });
+
+  it("R11 R38 one click leaves nothing to mend, whatever the pair was", () => {
+    for (const port of [25, 465, 587, 2525])
+      for (const security of ["starttls", "tls", "none"]) {
+        let settings: Record<string, unknown> = { ...good, port, security };
+        for (let clicks = 0; ; clicks++) {
+          assert.ok(clicks <= 2, `${String(port)} ${security} is mended by two clicks at most`);
+          const { problems } = parseAccount("work", settings);
+          const mend = problems.find((problem) => problem.mend !== undefined)?.mend;
+          if (mend === undefined) {
+            assert.deepEqual(problems, [], `${String(port)} ${security}`);
+            break;
+          }
+          assert.match(mend.title, /^Use /);
+          settings = { ...settings, ...mend.values };
+        }
+      }
+  });
+
+  it("takes a proxy's address and no user info in it, which would be a password in a file", () => {
+    for (const proxy of ["", "vscode", "http://proxy:3128", "http://proxy.example:3128/", "socks5://[::1]:1080"])
+      assert.deepEqual(codes({ ...good, proxy }), [], proxy);
+    for (const proxy of ["http://ada:secret@proxy:3128", "socks5://ada@proxy:1080"])
+      assert.deepEqual(codes({ ...good, proxy }), ["proxy: account.proxy.userInfo"], proxy);
+    for (const proxy of ["https://proxy", "proxy:3128", "socks4://proxy", "http://", "http://proxy/path", "vscod"])
+      assert.deepEqual(codes({ ...good, proxy }), ["proxy: account.type"], proxy);
+    assert.ok(!JSON.stringify(parseAccount("work", { ...good, proxy: "http://a:hunter2@p" })).includes("hunter2"));
+  });
+
   it("R11 R12 warns of connections that are not encrypted or not verified", () => {
     assert.deepEqual(codes({ ...good, security: "none" }), ["security: account.insecure"]);
     assert.deepEqual(codes({ ...good, tls: { verify: false } }), ["tls.verify: account.unverified"]);
@@ -164,7 +208,7 @@ describe("account", () => {
   });
 
   it("refuses control characters everywhere, so that no setting can carry a second line", () => {
-    for (const key of ["host", "user", "from", "replyTo"])
+    for (const key of ["host", "user", "from", "replyTo", "proxy", "proxyUser"])
       assert.notDeepEqual(codes({ ...good, [key]: "a@example.com\r\nBcc: b@example.com" }), [], key);
     assert.deepEqual(codes({ ...good, tls: { caFile: "a\0b" } }), ["tls.caFile: account.type"]);
   });
@@ -183,6 +227,9 @@ describe("endpoint", () => {
       auth: { auth: "none" },
       servername: { tls: { servername: "other.example" } },
       verify: { tls: { verify: false } },
+      minVersion: { tls: { minVersion: "TLSv1.3" } },
+      proxy: { proxy: "socks5://proxy.example:1080" },
+      proxyUser: { proxyUser: "ada" },
     };
     const hashes = Object.entries(moved).map(([name, change]) => {
       const hash = endpointHash(endpointOf(account(change), undefined));

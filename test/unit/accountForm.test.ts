@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { parseAccount } from "../../src/mail/index";
+import { parseAccount, providers } from "../../src/mail/index";
 import { formOf, formProblem, settingsOf } from "../../src/webview/accountForm";
+import { newDraft, restored } from "../../src/webview/pages/drafts";
+import { providerValues, suggestProvider } from "../../src/webview/pages/providerChoice";
+import type { AccountForm, SettingsState } from "../../src/webview/protocol";
 
 describe("account form", () => {
   it("gives back what stood in the settings, without what is at rest", () => {
@@ -14,9 +17,11 @@ describe("account form", () => {
         auth: "none",
         from: "Ada <ada@example.com>",
         replyTo: "office@example.com",
-        tls: { verify: false, caFile: "certs/ca.pem", servername: "mail.example.com" },
+        tls: { verify: false, caFile: "certs/ca.pem", servername: "mail.example.com", minVersion: "TLSv1.3" },
+        proxy: "socks5://proxy.example.com:1080",
+        proxyUser: "ada",
         limits: { delay: 0, connections: 3 },
-        timeouts: { connection: 5000, greeting: 0, socket: 1 },
+        timeouts: { dns: 2000, connection: 5000, greeting: 0, socket: 1 },
       },
     ])
       assert.deepEqual(settingsOf(formOf("work", settings)), settings);
@@ -73,5 +78,63 @@ describe("account form", () => {
     );
     const unknown = parseAccount("work", { host: "smtp.example.com", user: "a@example.com", pasword: "x" });
     assert.equal(unknown.problems.map(formProblem)[0]?.field, "");
+  });
+});
+
+describe("choosing a provider", () => {
+  const state: SettingsState = {
+    accounts: [],
+    defaultId: "sandbox",
+    levels: [{ level: "user", label: "User" }],
+    providers,
+    trusted: true,
+    pace: { delay: 1000, connections: 1 },
+    select: "",
+  };
+  const fresh = (values: Partial<AccountForm> = {}): AccountForm => ({ ...newDraft(state).form, ...values });
+  const suggested = (values: Partial<AccountForm>): string | undefined =>
+    suggestProvider(fresh(values), providers)?.label;
+
+  it("R5–R9 an address in a new account suggests its provider, which one click fills in", () => {
+    const suggestion = suggestProvider(fresh({ user: "ada@googlemail.com" }), providers);
+    assert.equal(suggestion?.label, "Gmail");
+    const form = fresh(suggestion.values);
+    assert.deepEqual(
+      [form.host, form.port, form.security, form.user],
+      ["smtp.gmail.com", "587", "starttls", "ada@googlemail.com"],
+    );
+    assert.deepEqual(parseAccount("work", settingsOf(form)).problems, []);
+    assert.equal(suggested({ ...form }), undefined);
+  });
+
+  it("the sender's address suggests one too, and becomes the user where there is none", () => {
+    const suggestion = suggestProvider(fresh({ from: "Ada <Ada@Yahoo.com>" }), providers);
+    assert.deepEqual([suggestion?.label, suggestion?.values.user], ["Yahoo", "Ada@Yahoo.com"]);
+    assert.equal(suggested({ user: "ada", from: "Ada <ada@yahoo.com>" }), undefined);
+  });
+
+  it("says so when another mailbox provider was chosen, and keeps quiet about a server of one's own and sending services", () => {
+    assert.equal(suggested({ ...providerValues("gmail", undefined, providers), user: "ada@yahoo.com" }), "Yahoo");
+    assert.equal(suggested({ ...providerValues("ses", undefined, providers), user: "ada@gmail.com" }), undefined);
+    assert.equal(suggested({ host: "smtp.example.com", user: "ada@gmail.com" }), undefined);
+    for (const user of ["ada@example.com", "ada@notgmail.com", "gmail.com", ""])
+      assert.equal(suggested({ user }), undefined, user);
+  });
+
+  it("keeps a host typed by hand for a server of one's own, and no host of another provider or region", () => {
+    const host = (typed: string): string | undefined =>
+      providerValues("enterprise", fresh({ host: typed }), providers).host;
+    assert.equal(host("smtp.example.com"), "smtp.example.com");
+    assert.equal(host("smtp.gmail.com"), "");
+    assert.equal(host("email-smtp.eu-west-1.amazonaws.com"), "");
+    assert.equal(providerValues("sendgrid", fresh(), providers).user, "apikey");
+  });
+
+  it("a draft that an older version kept gets the fields that came later", () => {
+    const later = ["proxy", "proxyUser", "minVersion", "dnsTimeout"];
+    const now = Object.entries(fresh({ host: "smtp.example.com" }));
+    const old = Object.fromEntries(now.filter(([key]) => !later.includes(key))) as unknown as AccountForm;
+    const [[, draft] = []] = restored([["new", { form: old, level: "user", previous: undefined }]]);
+    assert.deepEqual(draft?.form, fresh({ host: "smtp.example.com" }));
   });
 });

@@ -41,6 +41,7 @@ describe("worker threads", () => {
     credentials: () => Promise.reject(new Error("none here")),
     progress: () => undefined,
     attempts: () => undefined,
+    doctorStep: () => undefined,
     log: () => undefined,
   };
 

@@ -1,9 +1,12 @@
 /** SMTP (RFC 5321) over one connection, driven by nodemailer's protocol engine and held back by our gate. */
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
+import { TLSSocket } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Account } from "../account";
 import { secureContext } from "../certificates";
 import { classify, ownFailures, type Failure, type Stage } from "../classify";
+import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "../connect";
 import type { Message } from "../message";
 import type { Credentials, Logger } from "../ports";
 import { plainText } from "../problems";
@@ -25,6 +28,14 @@ interface EngineError extends Error {
   readonly rejectedErrors?: readonly { readonly recipient?: string; readonly response?: string }[];
 }
 
+/** Sees a connection being opened, step by step. */
+export interface SmtpWatch {
+  connect(event: ConnectEvent): void;
+  /** A command or a reply, without its end; what signs in is masked. */
+  said(who: "client" | "server", text: string): void;
+  secured(socket: TLSSocket): void;
+}
+
 /** What a connection to an account needs. */
 export interface SmtpOptions {
   readonly account: Account;
@@ -32,22 +43,26 @@ export interface SmtpOptions {
   readonly ca: string | undefined;
   readonly credentials: Credentials;
   readonly logger: Logger;
+  readonly watch?: SmtpWatch;
+  /** Asked instead of the system for the server's addresses. */
+  readonly lookup?: Lookup;
 }
 
 /** Makes transports for one account; they share the parsed certificates. */
-export function smtpTransports(options: SmtpOptions): () => Transport {
+export function smtpTransports(options: SmtpOptions): () => SmtpTransport {
   const { account } = options;
   const context = account.security === "none" ? undefined : secureContext(options.ca);
   const tls = {
     ...(context !== undefined && { secureContext: context }),
     rejectUnauthorized: account.tls.verify,
-    minVersion: "TLSv1.2" as const,
+    minVersion: account.tls.minVersion,
     ...(account.tls.servername !== "" && { servername: account.tls.servername }),
   };
   return () => new SmtpTransport(options, tls);
 }
 
-class SmtpTransport implements Transport {
+/** One connection to an account's server. */
+export class SmtpTransport implements Transport {
   private connection: SMTPConnection | undefined;
   private stage: Stage = "connect";
   /** Takes what the connection reports while nobody waits for a callback. */
@@ -61,7 +76,10 @@ class SmtpTransport implements Transport {
   async open(signal: AbortSignal): Promise<void> {
     if (this.connection !== undefined) return;
     const { account, credentials } = this.options;
-    const connection = new SMTPConnection({
+    this.stage = "connect";
+    const socket = await this.connect(signal);
+    const connection: SMTPConnection = new SMTPConnection({
+      connection: socket,
       host: account.host,
       port: account.port,
       secure: account.security === "tls",
@@ -73,8 +91,8 @@ class SmtpTransport implements Transport {
       greetingTimeout: account.timeouts.greeting,
       socketTimeout: account.timeouts.socket,
       tls: this.tls,
+      ...this.watching(() => connection),
     });
-    this.stage = "connect";
     // A connection that was dropped may still speak up: that is not for whoever waits on the next one.
     const waiterOf = (): SmtpTransport["waiter"] => (this.waiter?.connection === connection ? this.waiter : undefined);
     connection.on("error", (error: EngineError) => waiterOf()?.fail(error));
@@ -96,9 +114,33 @@ class SmtpTransport implements Transport {
       }
     } catch (error) {
       connection.close();
+      socket.destroy();
       throw error;
     }
     this.connection = connection;
+  }
+
+  /**
+   * Asks an open connection whether it takes mail from `address` (RFC 5321 §4.1.1.2), and takes the question back. Returns the
+   * reply. Throws `SendError`.
+   */
+  async checkSender(address: string, signal: AbortSignal): Promise<string> {
+    const connection = this.connection;
+    this.stage = "mail";
+    if (connection === undefined) throw new SendError(classify({ stage: "mail" }));
+    const { _responseActions: actions } = connection as unknown as {
+      readonly _responseActions: ((reply: string) => void)[];
+    };
+    const reply = await this.step<string>(signal, connection, (done) => {
+      actions.push((text) => done(undefined, text));
+      const parameter = /^[\u0000-\u007f]*$/.test(address) ? "" : " SMTPUTF8";
+      (connection as unknown as { _sendCommand(line: string): void })._sendCommand(
+        `MAIL FROM:<${address.replaceAll(/[\r\n<>]/g, "")}>${parameter}`,
+      );
+    });
+    if (!reply.startsWith("2")) throw new SendError(classify({ stage: "mail", reply }));
+    await this.reset(connection, signal);
+    return plainText(reply);
   }
 
   async send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt> {
@@ -153,6 +195,41 @@ class SmtpTransport implements Transport {
       connection.once("end", finish);
       connection.quit();
     });
+  }
+
+  /** The socket, through the account's proxy where it has one. */
+  private async connect(signal: AbortSignal): Promise<Socket> {
+    const { account, credentials, watch, lookup } = this.options;
+    try {
+      return await openSocket(account, credentials, signal, (event) => watch?.connect(event), lookup);
+    } catch (error) {
+      if (signal.aborted) throw this.own("stopped");
+      if (!(error instanceof ConnectError)) throw error;
+      const { step, code, reply } = error;
+      // A name server that keeps silent is no port that does.
+      const systemCode = step === "dns" && code === "ETIMEDOUT" ? "EDNS" : code;
+      const failure = classify({ stage: "connect", systemCode });
+      throw new SendError(reply === "" ? failure : { ...failure, reply: plainText(reply) });
+    }
+  }
+
+  /** The engine's options for whoever watches. */
+  private watching(connection: () => SMTPConnection): Partial<SMTPConnection["options"]> {
+    const { watch } = this.options;
+    if (watch === undefined) return {};
+    let secured = false;
+    const hear = (entry: { readonly tnx?: string }, text: string): void => {
+      if (entry.tnx !== "client" && entry.tnx !== "server") return;
+      const { _socket: socket } = connection() as unknown as { readonly _socket: unknown };
+      if (!secured && socket instanceof TLSSocket) {
+        secured = true;
+        watch.secured(socket);
+      }
+      watch.said(entry.tnx, text);
+    };
+    const quiet = (): void => {};
+    const logger = { level: quiet, trace: quiet, debug: hear, info: quiet, warn: quiet, error: quiet, fatal: quiet };
+    return { logger, transactionLog: true };
   }
 
   /** Ends an open transaction; false when the connection is of no more use. */
@@ -224,7 +301,7 @@ class SmtpTransport implements Transport {
       ...(refused !== undefined && { refused }),
     });
     if (error.code === "ETLS" && failure.class === "offline" && failure.code === undefined)
-      return this.own("noStarttls");
+      return new SendError({ ...ownFailures.noStarttls, stage: "starttls" });
     if (error.code === "EMESSAGE" && error.response === undefined) return this.own("tooLarge");
     return new SendError(failure);
   }
@@ -304,6 +381,8 @@ function isDestroyed(connection: SMTPConnection): boolean {
 /** Where the dialogue was, from the command that failed; the gate's word wins, because after it the command lies. */
 function stageOf(error: EngineError, reached: Stage): Stage {
   if (reached === "body" || reached === "reply") return reached;
+  if (error.timeoutType === "GREETING_TIMEOUT") return "greeting";
+  if (error.timeoutType === "UPGRADE_TIMEOUT") return "starttls";
   const command = error.command ?? "";
   if (command.startsWith("AUTH")) return "auth";
   if (command.startsWith("STARTTLS") || error.code === "ETLS") return "starttls";

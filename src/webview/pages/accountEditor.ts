@@ -1,14 +1,15 @@
 /** The form of one account. It is built once and shows one account after another. */
-import type { AccountForm, AccountLevel, FormProblem, ProviderFacts, SettingsState } from "../protocol";
+import type { AccountForm, AccountLevel, FormProblem, ProviderFacts, SettingsState, TypedSecrets } from "../protocol";
 import type { FieldOptions, Message } from "./controls";
 import { Check, Choice, linkButton, messageBox, TextLine } from "./controls";
 import { apply, element, icon } from "./dom";
+import { providerValues, suggestProvider } from "./providerChoice";
 
 /** What the form shows of an account. */
 export interface Editing {
   readonly form: AccountForm;
   readonly level: AccountLevel;
-  readonly password: string;
+  readonly typed: TypedSecrets;
   /** As it is saved; undefined for a new account. */
   readonly saved: { readonly form: AccountForm; readonly level: AccountLevel } | undefined;
   readonly secret: SettingsState["accounts"][number]["secret"];
@@ -23,7 +24,8 @@ export interface EditorActions {
   changed(values: Partial<AccountForm>): void;
   /** One click filled several fields: what was wrong with them is history. */
   filled(values: Partial<AccountForm>): void;
-  passwordChanged(password: string): void;
+  /** A secret was typed, or emptied again. */
+  typed(secrets: Partial<TypedSecrets>): void;
   levelChanged(level: AccountLevel): void;
   left(field: keyof AccountForm): void;
   forgetPassword(): void;
@@ -62,7 +64,14 @@ export function accountEditor(actions: EditorActions): AccountEditor {
 
   const provider = new Choice({
     ...options("provider", "Provider"),
-    onChange: () => actions.filled(providerValues(provider.value)),
+    onChange: () => actions.filled(providerValues(provider.value, current, providers)),
+  });
+  // One server of several is a choice of its own: what it sets is the host.
+  const region = new Choice({
+    name: "region",
+    label: "Region",
+    description: "Where the account lives: each region has its own server and its own password.",
+    onChange: () => actions.filled({ host: region.value }),
   });
   const fields = {
     provider,
@@ -91,8 +100,18 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       "Server Name",
       "The name that the certificate must carry, when it is not the server's.",
     ),
+    minVersion: new Choice(
+      options("minVersion", "Minimum TLS Version", "A server that offers older ones only is not connected to."),
+    ),
+    proxy: line(
+      "proxy",
+      "Proxy",
+      "http://host:port, socks5://host:port, or vscode for the setting http.proxy of VS Code. Empty for none.",
+    ),
+    proxyUser: line("proxyUser", "Proxy User", "Where the proxy asks for one."),
     delay: number("delay", "Delay", "Milliseconds between two messages."),
     connections: number("connections", "Connections", "Connections to the server at the same time."),
+    dnsTimeout: number("dnsTimeout", "DNS Time-Out", "Milliseconds to wait for the server's addresses."),
     connectionTimeout: number("connectionTimeout", "Connection Time-Out", "Milliseconds to wait for the connection."),
     greetingTimeout: number("greetingTimeout", "Greeting Time-Out", "Milliseconds to wait for the server's greeting."),
     socketTimeout: number("socketTimeout", "Answer Time-Out", "Milliseconds to wait for any other answer."),
@@ -101,7 +120,14 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     name: "password",
     label: "Password",
     secret: true,
-    onChange: () => actions.passwordChanged(password.value),
+    onChange: () => actions.typed({ password: password.value }),
+  });
+  const proxyPassword = new TextLine({
+    name: "proxyPassword",
+    label: "Proxy Password",
+    description: "Kept apart from the account's own, and asked for when it is needed and none is stored.",
+    secret: true,
+    onChange: () => actions.typed({ proxyPassword: proxyPassword.value }),
   });
   const level = new Choice({
     name: "level",
@@ -113,6 +139,10 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     ["tls", "TLS"],
     ["none", "None"],
   ]);
+  fields.minVersion.offer([
+    ["TLSv1.2", "TLS 1.2"],
+    ["TLSv1.3", "TLS 1.3"],
+  ]);
   fields.auth.offer([
     ["password", "User name and password"],
     ["none", "None"],
@@ -121,25 +151,39 @@ export function accountEditor(actions: EditorActions): AccountEditor {
   const formMessages = element("div", { class: "form-messages" });
   const suggestion = element("div", { class: "field-messages" });
   const forget = linkButton("Forget Password", () => actions.forgetPassword());
+  const sections = {
+    server: section("Server", fields.host, fields.port, fields.security),
+    signIn: section("Sign-In", fields.auth, fields.user, password),
+    sender: section("Sender", fields.from, fields.replyTo),
+    security: section("Security", fields.verify, fields.caFile, fields.servername, fields.minVersion),
+    network: section(
+      "Network",
+      fields.proxy,
+      fields.proxyUser,
+      proxyPassword,
+      fields.dnsTimeout,
+      fields.connectionTimeout,
+      fields.greetingTimeout,
+      fields.socketTimeout,
+    ),
+    limits: section("Limits", fields.delay, fields.connections),
+  };
   const advanced = element(
     "details",
     { class: "advanced" },
     element("summary", {}, icon("chevron"), element("h2", { text: "Advanced" })),
-    fields.delay.element,
-    fields.connections.element,
-    fields.connectionTimeout.element,
-    fields.greetingTimeout.element,
-    fields.socketTimeout.element,
+    sections.network,
+    sections.limits,
   );
   const root = element(
     "div",
     { class: "account-form" },
     formMessages,
-    section("Account", fields.provider, fields.name, level),
-    section("Server", fields.host, fields.port, fields.security),
-    section("Sign-In", fields.auth, fields.user, password),
-    section("Sender", fields.from, fields.replyTo),
-    section("Security", fields.verify, fields.caFile, fields.servername),
+    section("Account", fields.provider, region, fields.name, level),
+    sections.server,
+    sections.signIn,
+    sections.sender,
+    sections.security,
     advanced,
   );
   fields.user.element.append(suggestion);
@@ -148,20 +192,28 @@ export function accountEditor(actions: EditorActions): AccountEditor {
   let providers: readonly ProviderFacts[] = [];
   let current: AccountForm | undefined;
 
-  /** What choosing a provider fills in. A server typed by hand is kept where the provider has none of its own. */
-  function providerValues(id: string): Partial<AccountForm> {
-    const facts = providers.find((one) => one.id === id);
-    if (facts === undefined) return { provider: id };
-    const first = facts.ports[0];
-    const ownHost = current !== undefined && !providers.some((one) => one.host !== "" && one.host === current?.host);
-    return {
-      provider: id,
-      host: facts.host === "" && ownHost ? (current?.host ?? "") : facts.host,
-      ...(first === undefined ? {} : { port: String(first.port), security: first.security }),
-      ...(facts.user === undefined ? {} : { user: facts.user }),
-      delay: "",
-      connections: "",
-    };
+  /** A server of the person's own needs its name and maybe a CA file: these come first there, and last where they are known. */
+  function arrange(ownServer: boolean): void {
+    const isFirst = sections.server.parentElement === root;
+    if (ownServer === isFirst) return;
+    for (const each of [sections.server, sections.security]) setLevel(each, ownServer ? 2 : 3);
+    if (ownServer) {
+      root.insertBefore(sections.server, sections.signIn);
+      root.insertBefore(sections.security, advanced);
+    } else {
+      advanced.insertBefore(sections.server, sections.network);
+      advanced.insertBefore(sections.security, sections.network);
+    }
+  }
+
+  for (const each of [sections.network, sections.limits]) setLevel(each, 3);
+
+  let warned = false;
+  /** Opens what hides something wrong, once: after that the person may close it. */
+  function reveal(): void {
+    const wrong = advanced.querySelector(".message-error, .message-danger, .message-warning") !== null;
+    if (wrong && !warned) advanced.open = true;
+    warned = wrong;
   }
 
   return {
@@ -182,7 +234,13 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       current = form;
       const facts = providers.find((one) => one.id === form.provider);
 
+      const ownServer = (facts?.host ?? "") === "";
+      arrange(ownServer);
+
       provider.offer(providers.map(({ id, label }) => [id, label]));
+      region.visible = facts?.hosts !== undefined;
+      region.offer((facts?.hosts ?? []).map(({ host, label }) => [host, label]));
+      if (facts?.hosts !== undefined && region.value !== form.host) region.value = form.host;
       level.offer(state.levels.map(({ level, label }) => [level, `${label} settings`]));
       level.visible = state.levels.length > 1;
       for (const name of Object.keys(fields) as (keyof AccountForm)[]) {
@@ -191,21 +249,27 @@ export function accountEditor(actions: EditorActions): AccountEditor {
         field.mark(saved !== undefined && saved.form[name] !== form[name]);
         field.show(messagesFor(name, editing, actions));
       }
-      if (advanced.querySelector(".invalid") !== null) advanced.open = true;
+      reveal();
       if (level.value !== editing.level) level.value = editing.level;
       level.mark(saved !== undefined && saved.level !== editing.level);
       level.describe(levelDescriptions[editing.level]);
 
-      fields.provider.describe(facts?.note ?? "Fills in host, port and encryption.");
-      fields.user.describe(facts?.userHint ?? "Often your full e-mail address.");
-      password.describe(
-        facts?.passwordHint ?? "",
-        facts?.helpUrl === undefined ? undefined : { title: "How to get one", url: facts.helpUrl },
+      const server = `Sends through ${form.host}, port ${form.port}.`;
+      fields.provider.describe(
+        [ownServer ? "" : server, facts?.note ?? (ownServer ? "Fills in host, port and encryption." : "")]
+          .join(" ")
+          .trim(),
       );
+      fields.user.describe(facts?.userHint ?? "Often your full e-mail address.");
+      password.describe(facts?.passwordHint ?? "", passwordPage(facts));
+      fields.proxyUser.visible = form.proxy.trim() !== "" || form.proxyUser !== "";
       fields.user.visible = password.visible = form.auth !== "none";
-      if (password.value !== editing.password) password.value = editing.password;
+      proxyPassword.visible = form.proxyUser.trim() !== "" || editing.typed.proxyPassword !== "";
+      if (password.value !== editing.typed.password) password.value = editing.typed.password;
+      if (proxyPassword.value !== editing.typed.proxyPassword) proxyPassword.value = editing.typed.proxyPassword;
+      proxyPassword.mark(editing.typed.proxyPassword !== "");
       password.placeholder = secret.kind === "stored" && !isMoved(editing) ? "Stored: leave empty to keep it" : "";
-      password.mark(editing.password !== "");
+      password.mark(editing.typed.password !== "");
       password.show(passwordMessages(editing, facts));
       forget.hidden = secret.kind !== "stored";
       fields.from.placeholder = form.user.includes("@") ? form.user : "";
@@ -217,13 +281,10 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       formMessages.replaceChildren(...whole.map((problem) => messageBox(messageOf(problem, actions))));
       apply(suggestion, { hidden: true });
       suggestion.replaceChildren();
-      const better = suggestedProvider(form, providers);
+      const better = suggestProvider(form, providers);
       if (better !== undefined) {
         suggestion.hidden = false;
-        const action = {
-          title: `Use ${better.label}`,
-          run: () => actions.filled({ ...providerValues(better.id), user: form.user }),
-        };
+        const action = { title: `Use ${better.label}`, run: () => actions.filled(better.values) };
         suggestion.append(messageBox({ severity: "information", text: `This address is at ${better.label}.`, action }));
       }
     },
@@ -240,6 +301,11 @@ function section(title: string, ...fields: readonly { readonly element: HTMLElem
   );
 }
 
+/** Tells screen readers how deep a section lies: below *Advanced*, or beside it. */
+function setLevel(part: HTMLElement, level: 2 | 3): void {
+  part.querySelector("h2")?.setAttribute("aria-level", String(level));
+}
+
 /** What to say below a field. Something missing is a mistake only once the person has been there. */
 function messagesFor(name: keyof AccountForm, editing: Editing, actions: EditorActions): readonly Message[] {
   return editing.problems
@@ -254,14 +320,27 @@ function messageOf({ severity, message, mend }: FormProblem, actions: EditorActi
 }
 
 /** The fields that a stored password is bound to. */
-const endpointFields = ["host", "port", "security", "auth", "user", "verify", "caFile", "servername"] as const;
+const endpointFields = [
+  "host",
+  "port",
+  "security",
+  "auth",
+  "user",
+  "verify",
+  "caFile",
+  "servername",
+  "minVersion",
+  "proxy",
+  "proxyUser",
+] as const;
 
 function isMoved({ form, saved }: Editing): boolean {
   return saved !== undefined && endpointFields.some((name) => form[name] !== saved.form[name]);
 }
 
 function passwordMessages(editing: Editing, facts: ProviderFacts | undefined): readonly Message[] {
-  const { secret, password } = editing;
+  const { secret } = editing;
+  const { password } = editing.typed;
   const messages: Message[] = [];
   if (facts?.retired !== undefined) messages.push({ severity: "warning", text: facts.retired });
   if (secret.kind === "stored" && password === "" && isMoved(editing)) {
@@ -275,11 +354,10 @@ function passwordMessages(editing: Editing, facts: ProviderFacts | undefined): r
   return messages;
 }
 
-/** The provider of the user's address, while the form still stands at "another server" without one. */
-function suggestedProvider(form: AccountForm, providers: readonly ProviderFacts[]): ProviderFacts | undefined {
-  const domain = /@([^@\s]+)$/.exec(form.user.trim())?.[1]?.toLowerCase();
-  if (domain === undefined || form.host !== "") return undefined;
-  return providers.find((provider) => provider.id !== form.provider && provider.domains?.includes(domain) === true);
+/** The page where the password is made, else the one that explains it. */
+function passwordPage(facts: ProviderFacts | undefined): { readonly title: string; readonly url: string } | undefined {
+  if (facts?.appPasswordUrl !== undefined) return { title: "Get one", url: facts.appPasswordUrl };
+  return facts?.helpUrl === undefined ? undefined : { title: "Read more", url: facts.helpUrl };
 }
 
 function position(row: HTMLElement): number {

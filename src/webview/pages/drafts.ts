@@ -1,14 +1,22 @@
 /** What is typed and not saved: kept by account, in memory; all but passwords survives a reload of the window. */
 import { atRest } from "../protocol";
-import type { AccountCard, AccountEdit, AccountForm, AccountLevel, FormProblem, SettingsState } from "../protocol";
+import type {
+  AccountCard,
+  AccountEdit,
+  AccountForm,
+  AccountLevel,
+  FormProblem,
+  SettingsState,
+  TypedSecrets,
+} from "../protocol";
 
 /** An account as it is being edited. */
 export interface Draft {
   readonly form: AccountForm;
   readonly level: AccountLevel;
   readonly previous: { readonly id: string; readonly level: AccountLevel } | undefined;
-  /** In memory only: never in the page's state, so a reload forgets it. */
-  readonly password: string;
+  /** In memory only: never in the page's state, so a reload forgets them. */
+  readonly typed: TypedSecrets;
   /** Fields that the person has been in. */
   readonly touched: ReadonlySet<string>;
   readonly problems: readonly FormProblem[];
@@ -34,7 +42,8 @@ const blank: Omit<AccountForm, "name"> = {
   ...atRest,
 };
 
-const untouched = { password: "", touched: new Set<string>(), problems: [] };
+const nothingTyped: TypedSecrets = { password: "", proxyPassword: "" };
+const untouched = { typed: nothingTyped, touched: new Set<string>(), problems: [] };
 
 /** A new account, to be kept in the nearest level. */
 export function newDraft({ accounts, levels }: SettingsState): Draft {
@@ -49,7 +58,8 @@ export function draftOf({ id, level, form, problems }: AccountCard): Draft {
 
 /** Drafts from the page's state. */
 export function restored(kept: KeptDrafts): [string, Draft][] {
-  return kept.map(([key, draft]) => [key, { ...draft, ...untouched }]);
+  // What an older version kept knows nothing of fields that came later.
+  return kept.map(([key, draft]) => [key, { ...draft, form: { ...blank, ...draft.form }, ...untouched }]);
 }
 
 /** Drafts for the page's state, without passwords. */
@@ -60,7 +70,8 @@ export function kept(drafts: ReadonlyMap<string, Draft>): KeptDrafts {
 /** Whether a draft says something else than what is saved. */
 export function isModified(draft: Draft, card: AccountCard): boolean {
   return (
-    draft.password !== "" ||
+    draft.typed.password !== "" ||
+    draft.typed.proxyPassword !== "" ||
     draft.level !== card.level ||
     (Object.keys(card.form) as (keyof AccountForm)[]).some((name) => card.form[name] !== draft.form[name])
   );

@@ -1,6 +1,14 @@
 /** The page of the accounts panel: which account is shown, what is not saved, and what the host says. */
 import { createRpc } from "../../rpc";
-import type { AccountCard, AccountForm, FormProblem, SettingsHost, SettingsPage, SettingsState } from "../protocol";
+import type {
+  AccountCard,
+  AccountForm,
+  FormProblem,
+  SettingsHost,
+  SettingsPage,
+  SettingsState,
+  TestFix,
+} from "../protocol";
 import type { Editing } from "./accountEditor";
 import { accountEditor } from "./accountEditor";
 import { accountHeading } from "./accountHeading";
@@ -38,11 +46,18 @@ let saving = false;
 let waiting: SettingsState | undefined;
 /** The account that is being removed: its draft goes with it. */
 let removing = "";
+/** The test that is running or whose end is shown, and what was tested: its words are of no use for anything else. */
+let tested: { readonly run: number; readonly what: string; running: boolean } | undefined;
+/** Runs of an earlier page may still tell of themselves. */
+let lastRun = Date.now();
 
 const host = createRpc<SettingsHost, SettingsPage>(connection.port, {
   show: (next) => {
     if (saving) waiting = next;
     else show(next);
+  },
+  testSteps: (run, steps) => {
+    if (tested?.run === run && tested.running) bar.steps(steps);
   },
 });
 
@@ -50,7 +65,7 @@ const list = accountList({ select, add });
 const editor = accountEditor({
   changed: (values) => edit((draft) => changed(draft, values)),
   filled: (values) => edit((draft) => filled(draft, values, state?.accounts ?? [])),
-  passwordChanged: (password) => edit(() => ({ password })),
+  typed: (secrets) => edit(({ typed }) => ({ typed: { ...typed, ...secrets } })),
   levelChanged: (level) => edit(() => ({ level })),
   left: (field) => touch(field),
   forgetPassword: () => {
@@ -58,7 +73,15 @@ const editor = accountEditor({
     if (card !== undefined) run(host.request("forgetPassword", card.id));
   },
 });
-const bar = outcomeBar({ save, test, cancelTest: () => host.event("cancelTest"), discard });
+const bar = outcomeBar({
+  save,
+  test: () => test(false),
+  cancelTest: () => host.event("cancelTest"),
+  sendTestMail: () => test(true),
+  copyTranscript: () => (tested === undefined ? Promise.resolve(false) : host.request("copyTranscript", tested.run)),
+  mend,
+  discard,
+});
 const heading = accountHeading({
   add,
   setDefault: ({ id }) => run(host.request("setDefault", id)),
@@ -163,10 +186,11 @@ function save(): void {
   if (draft === undefined || saving) return;
   const key = selected;
   saving = true;
+  endTest();
   bar.busy("Saving…");
   run(
     host
-      .request("save", editOf(draft), draft.password)
+      .request("save", editOf(draft), draft.typed)
       .then(async (reply) => {
         switch (reply.kind) {
           case "saved":
@@ -198,34 +222,81 @@ function settle(key: string, draft: Draft): void {
   const previous = { id: draft.form.name.trim(), level: draft.level };
   const savedKey = keyOf(previous.id, previous.level);
   drafts.delete(key);
-  if (later !== undefined && (later.form !== draft.form || later.password !== draft.password))
+  if (later !== undefined && (later.form !== draft.form || later.typed !== draft.typed))
     drafts.set(savedKey, { ...later, previous });
   if (selected === key) selected = savedKey;
 }
 
-function test(): void {
+function test(mail: boolean): void {
   const draft = currentDraft();
-  if (draft === undefined) return;
+  if (draft === undefined || saving) return;
   const key = selected;
+  const own: NonNullable<typeof tested> = { run: ++lastRun, what: whatIsEdited(), running: true };
+  tested = own;
   bar.testing(`Testing the connection to ${draft.form.host.trim() || "the server"}…`);
   run(
-    host.request("test", editOf(draft), draft.password).then((reply) => {
-      if (selected !== key) return;
-      switch (reply.kind) {
-        case "ok":
-          bar.say("pass", drafts.has(key) ? `${reply.text} Save the account to use it.` : reply.text);
-          break;
-        case "failed":
-          bar.say("error", reply.text, { who: "The server said", words: reply.reply });
-          break;
-        case "problems":
-          showProblems(key, draft, reply.problems);
-          break;
-        case "cancelled":
-          bar.say("information", "The test was cancelled.");
-      }
-    }),
+    host
+      .request("test", own.run, editOf(draft), draft.typed, mail)
+      .finally(() => (own.running = false))
+      .then((reply) => {
+        if (tested !== own) return;
+        switch (reply.kind) {
+          case "tested": {
+            const unsaved = reply.ok && drafts.has(key) ? " Save the account to use it." : "";
+            bar.tested(reply.ok ? "pass" : "error", `${reply.text}${unsaved}`, reply.steps, reply.mailTo !== "");
+            break;
+          }
+          case "refused":
+            bar.say("error", reply.text);
+            break;
+          case "problems":
+            showProblems(key, draft, reply.problems);
+            break;
+          case "cancelled":
+            bar.say("information", mail ? "No test mail was sent." : "The test was cancelled.");
+        }
+      }),
   );
+}
+
+/** What a test is about; a test of anything else says nothing of it. */
+function whatIsEdited(): string {
+  const draft = currentDraft();
+  return JSON.stringify([selected, draft?.form, draft?.level, draft?.typed]);
+}
+
+/** Forgets a test, and stops it where it still runs. */
+function endTest(): void {
+  if (tested?.running === true) host.event("cancelTest");
+  tested = undefined;
+  bar.clear();
+}
+
+/** Does what a step of a test offers; whether it helps, the person finds out by testing again. */
+function mend(fix: TestFix): void {
+  if (fix.kind === "field" && !focusField(fix.field)) run(enterAgain());
+  if (fix.kind !== "set") return;
+  edit((draft) => filled(draft, fix.values, state?.accounts ?? []));
+  bar.say("information", "Filled in. Test again to see whether that helps.");
+  bar.focusTest();
+}
+
+/** Turns to a field of the form, opening the section that hides it; false when the form has none of this name. */
+function focusField(name: string): boolean {
+  const field = editor.element.querySelector(`[data-field="${name}"]`);
+  for (let part = field; part !== null; part = part.parentElement)
+    if (part instanceof HTMLDetailsElement) part.open = true;
+  field?.querySelector<HTMLElement>(".field-control > *")?.focus();
+  return field !== null;
+}
+
+/** A secret without a field, such as the proxy's, is asked for by the host once there is no stored one. */
+async function enterAgain(): Promise<void> {
+  const id = selectedCard()?.id ?? currentDraft()?.form.name.trim() ?? "";
+  if (!(await host.request("forgetPassword", id))) return;
+  endTest();
+  bar.say("information", "Forgotten. Test again: it is asked for then.");
+  bar.focusTest();
 }
 
 /** Shows every problem of a draft and turns to the first that must be mended. */
@@ -259,6 +330,7 @@ function selectedCard(): AccountCard | undefined {
 
 function render(): void {
   if (state === undefined) return;
+  if (tested !== undefined && tested.what !== whatIsEdited()) endTest();
   const card = selectedCard();
   const draft = currentDraft();
   list.show(listItems(state), selected);
@@ -279,7 +351,7 @@ function editingOf(draft: Draft, card: AccountCard | undefined): Editing {
   return {
     form: draft.form,
     level: draft.level,
-    password: draft.password,
+    typed: draft.typed,
     saved: card === undefined ? undefined : { form: card.form, level: card.level },
     secret: card?.secret ?? { kind: "none", changes: [] },
     touched: card === undefined ? draft.touched : new Set(Object.keys(draft.form)),

@@ -1,0 +1,142 @@
+/** From a failed step to what mends it: the cause in plain words, and fixes that a host makes into buttons. */
+import type { Account } from "./account";
+import type { Failure } from "./classify";
+import type { DoctorFix, DoctorStepName } from "./diagnosis";
+import { providerById, type Provider, type ServerPort } from "./providers";
+
+/** What is known of a failure. */
+export interface Findings {
+  readonly account: Account;
+  readonly failure: Failure;
+  readonly step: DoctorStepName;
+  /** Ports of the same host that do answer. */
+  readonly answering: readonly ServerPort[];
+  /** Ports that were tried for that. */
+  readonly probed: readonly ServerPort[];
+  /** Whether the port expects TLS from the start. */
+  readonly tlsAtOnce: boolean;
+}
+
+/** The sentence and the fixes of a failed step. */
+export function fixesOf(findings: Findings): { readonly text: string; readonly fixes: readonly DoctorFix[] } {
+  const { account, failure, step } = findings;
+  const provider = providerById(account.provider);
+  switch (step) {
+    case "dns":
+      return { text: failure.text, fixes: [field("Correct the host name", "host"), proxyFix(account)] };
+    case "proxy":
+      return {
+        text: failure.text,
+        fixes:
+          failure.systemCode === "EPROXYAUTH"
+            ? [
+                field("Correct the proxy's user name", "proxyUser"),
+                field("Enter the proxy's password again", "proxyPassword"),
+              ]
+            : [
+                field("Correct the proxy", "proxy"),
+                { kind: "set", title: "Connect without a proxy", values: { proxy: "" } },
+              ],
+      };
+    case "tcp":
+    case "greeting":
+      return network(findings);
+    case "starttls":
+      return encryption(findings);
+    case "certificate":
+      return { text: failure.text, fixes: certificate(failure) };
+    case "auth":
+      return { text: failure.text, fixes: signIn(failure, provider) };
+    case "sender":
+      return { text: failure.text, fixes: [field("Change the sender", "from")] };
+    default:
+      return { text: failure.text, fixes: [] };
+  }
+}
+
+function network({ account, failure, step, answering, probed, tlsAtOnce }: Findings): ReturnType<typeof fixesOf> {
+  if (tlsAtOnce)
+    return {
+      text: "This port expects TLS from the start, and the account waits for STARTTLS. Use TLS on this port.",
+      fixes: [set(`Use TLS on port ${String(account.port)}`, { security: "tls" })],
+    };
+  const fixes = answering.map(portFix);
+  if (failure.code !== undefined) return { text: failure.text, fixes: [] };
+  if (fixes.length > 0)
+    return {
+      text: `${failure.text} The same server does answer on port ${answering.map(({ port }) => String(port)).join(" and ")}.`,
+      fixes,
+    };
+  const others = probed.filter(({ port }) => port !== account.port).map(({ port }) => String(port));
+  const blocked =
+    others.length === 0
+      ? ""
+      : ` Nor does it answer on ${others.join(", ")}: when the host name is right, a firewall or the internet provider blocks mail. Try another network, a VPN, or a proxy.`;
+  return {
+    text: `${failure.text}${blocked}`,
+    fixes: [...(step === "tcp" ? [field("Correct host and port", "host")] : []), proxyFix(account)],
+  };
+}
+
+function encryption({ account, failure, answering }: Findings): ReturnType<typeof fixesOf> {
+  if (account.security === "tls" && /WRONG_VERSION|EPROTO|PACKET_LENGTH/.test(failure.systemCode ?? ""))
+    return {
+      text: "This port does not speak TLS from the start. Use STARTTLS on it, or port 465 with TLS.",
+      fixes: [
+        set(`Use STARTTLS on port ${String(account.port)}`, { security: "starttls" }),
+        ...answering.filter(({ security }) => security === "tls").map(portFix),
+      ],
+    };
+  if (account.security === "starttls" && failure.text.includes("no encryption"))
+    return {
+      text: `${failure.text} If this server did offer it before, something between you and it takes the offer away: do not send a password from this network.`,
+      fixes: answering.filter(({ security }) => security === "tls").map(portFix),
+    };
+  return { text: failure.text, fixes: [] };
+}
+
+/** The name on a certificate is never taken over by a click: whoever sits in between would choose it. */
+function certificate({ systemCode = "" }: Failure): readonly DoctorFix[] {
+  if (systemCode.includes("ALTNAME"))
+    return [field("Correct the host name", "host"), field("Set the name on the certificate", "tls.servername")];
+  if (/EXPIRED|NOT_YET/.test(systemCode)) return [];
+  return [field("Trust this CA file…", "tls.caFile")];
+}
+
+function signIn({ text }: Failure, provider: Provider | undefined): readonly DoctorFix[] {
+  const enter: readonly DoctorFix[] = [
+    field("Enter the password again", "password"),
+    field("Correct the user name", "user"),
+  ];
+  const page = provider === undefined ? [] : pageOf(provider);
+  return text.includes("offers no sign-in")
+    ? [field("Check port and encryption", "security"), set("Send without signing in", { auth: "none" })]
+    : [...page, ...enter];
+}
+
+/** Where the provider makes the password for sending, else where it explains. */
+function pageOf({ label, appPasswordUrl, helpUrl, passwordHint }: Provider): readonly DoctorFix[] {
+  if (appPasswordUrl !== undefined) {
+    const title = /app(?:-specific)? password/i.test(passwordHint)
+      ? "Create an app password"
+      : `Create the password at ${label}`;
+    return [{ kind: "open", title, url: appPasswordUrl }];
+  }
+  return helpUrl === undefined ? [] : [{ kind: "open", title: `What ${label} asks for`, url: helpUrl }];
+}
+
+function portFix({ port, security }: ServerPort): DoctorFix {
+  return set(`Use port ${String(port)} with ${security === "tls" ? "TLS" : "STARTTLS"}`, { port, security });
+}
+
+function proxyFix({ proxy }: Account): DoctorFix {
+  return proxy === "" ? field("Set a proxy", "proxy") : field("Change the proxy", "proxy");
+}
+
+function field(title: string, name: string): DoctorFix {
+  return { kind: "field", title, field: name };
+}
+
+function set(title: string, values: Readonly<Record<string, string | number | boolean>>): DoctorFix {
+  return { kind: "set", title, values };
+}
