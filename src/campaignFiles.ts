@@ -36,9 +36,11 @@ export class CampaignFiles implements Disposable {
   readonly onDidChangeList = this.listChanged.event;
 
   constructor(private readonly settingsOf: (campaign: vscode.Uri) => Promise<CampaignSettings>) {
-    const campaigns = this.owned.add(vscode.workspace.createFileSystemWatcher(campaignGlob, false, true, false));
+    const campaigns = this.owned.add(vscode.workspace.createFileSystemWatcher(campaignGlob));
     this.owned.add(campaigns.onDidCreate(() => this.forgetList()));
     this.owned.add(campaigns.onDidDelete(() => this.forgetList()));
+    // A file is often made empty and written after: only then does it have the id that another one may have too.
+    this.owned.add(campaigns.onDidChange(() => this.announceAll()));
     this.owned.add(vscode.workspace.onDidChangeWorkspaceFolders(() => this.forgetList()));
     // VS Code watches the folder anyway; a pattern of our own for each file would cost more than looking at its events.
     const files = this.owned.add(vscode.workspace.createFileSystemWatcher("**/*"));
@@ -110,7 +112,11 @@ export class CampaignFiles implements Disposable {
   private forgetList(): void {
     this.found = undefined;
     this.listChanged.fire();
-    // A copied id appears, and goes, with another campaign.
+    this.announceAll();
+  }
+
+  /** A copied id appears, and goes, with another campaign. */
+  private announceAll(): void {
     for (const campaign of this.parts.keys()) this.announce(campaign);
   }
 }

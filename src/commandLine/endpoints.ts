@@ -117,7 +117,8 @@ function numbers(values: Numbers, usual: Numbers = {}): string {
 }
 
 /** Whether others could read the password on its way; this machine alone does not count. */
-function isExposed({ host, security, tls }: Account): boolean {
-  const here = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host);
+function isExposed({ host, proxy, security, tls }: Account): boolean {
+  // A proxy has another localhost.
+  const here = proxy === "" && /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/.test(host);
   return !here && (security === "none" || !tls.verify);
 }

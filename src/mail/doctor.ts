@@ -207,11 +207,15 @@ class Examination implements SmtpWatch {
     this.lines.push(`# failed: ${failure.text}`);
     const ms = this.clock.monotonic() - this.mark;
     const { account, probes } = this;
+    // A server that spoke is there: whoever is turned away does not come three times more.
+    const silent = failure.code === undefined;
     const ports =
-      name === "tcp" || name === "greeting" || name === "starttls" ? (this.options.ports ?? otherPorts) : [];
+      silent && (name === "tcp" || name === "greeting" || name === "starttls")
+        ? (this.options.ports ?? otherPorts)
+        : [];
     const [answering, tlsAtOnce] = await Promise.all([
       probes.answering(ports),
-      account.security === "starttls" && name === "greeting" ? speaksTls(account, this.options) : false,
+      silent && account.security === "starttls" && name === "greeting" ? speaksTls(account, this.options) : false,
     ]);
     const certificate = name === "certificate" ? await probes.certificate() : undefined;
     const seen =

@@ -48,7 +48,7 @@ export function fixesOf(findings: Findings): { readonly text: string; readonly f
     case "auth":
       return { text: failure.text, fixes: signIn(failure, provider) };
     case "sender":
-      return { text: failure.text, fixes: [field("Change the sender", "from")] };
+      return { text: failure.text, fixes: failure.class === "account" ? senderFixes(failure) : [] };
     default:
       return { text: failure.text, fixes: [] };
   }
@@ -110,8 +110,13 @@ function signIn({ text }: Failure, provider: Provider | undefined): readonly Doc
   ];
   const page = provider === undefined ? [] : pageOf(provider);
   return text.includes("offers no sign-in")
-    ? [field("Check port and encryption", "security"), set("Send without signing in", { auth: "none" })]
+    ? // Never a click to go without: whoever took the offer away would have it so.
+      [field("Check port and encryption", "security")]
     : [...page, ...enter];
+}
+
+function senderFixes({ code }: Failure): readonly DoctorFix[] {
+  return code === 530 ? [field("Set a sign-in", "auth")] : [field("Change the sender", "from")];
 }
 
 /** Where the provider makes the password for sending, else where it explains. */

@@ -207,7 +207,7 @@ export class SmtpTransport implements Transport {
       if (!(error instanceof ConnectError)) throw error;
       const { step, code, reply } = error;
       // A name server that keeps silent is no port that does.
-      const systemCode = step === "dns" && code === "ETIMEDOUT" ? "EDNS" : code;
+      const systemCode = step === "dns" && !/^(?:ENOTFOUND|ENODATA|EAI_AGAIN)$/.test(code) ? "EDNS" : code;
       const failure = classify({ stage: "connect", systemCode });
       throw new SendError(reply === "" ? failure : { ...failure, reply: plainText(reply) });
     }
