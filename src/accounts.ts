@@ -201,6 +201,13 @@ export class Accounts {
     return this.ports.isTrusted() ? this.prepare(scope, draft) : refusedUntrusted;
   }
 
+  /** Whether a draft still means what was resolved: VS Code's proxy, the CA file and the trust may have changed meanwhile. */
+  async draftStillHolds(scope: SettingsScope, draft: Draft, resolved: ResolvedAccount): Promise<boolean> {
+    if (!this.ports.isTrusted()) return false;
+    const { account, caSha256 } = await this.examine(scope, draft);
+    return account !== undefined && accountHash(account, caSha256) === accountHash(resolved.account, resolved.caSha256);
+  }
+
   /** Whether the settings, VS Code's proxy, the CA file and the trust are still what was resolved. */
   async stillHolds(scope: SettingsScope, resolved: ResolvedAccount): Promise<boolean> {
     if (!this.ports.isTrusted()) return false;

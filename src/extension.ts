@@ -25,7 +25,15 @@ export function activate(context: vscode.ExtensionContext): void {
     openAccounts,
   });
   const { accounts, log: logger, task, previews } = services;
-  const panel = settingsPanel({ extensionUri, accounts, settings: accountSettings, dialogs, doctor: task, logger });
+  const panel = settingsPanel({
+    extensionUri,
+    accounts,
+    settings: accountSettings,
+    dialogs,
+    doctor: task,
+    speak: notifications,
+    logger,
+  });
   // Commands come last, so that they are the first to go.
   subscriptions.push(channel, services, panel, previews.restoreAfterReload(), registerCommands(services));
   end = () => services.task.close();

@@ -4,8 +4,9 @@ import type { ProgressPlace } from "./contributions";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import { unlinked } from "./notify";
-import { progressText, settled } from "./sendTask";
-import type { RunView, SendTask } from "./sendTask";
+import { progressText, settled } from "./runView";
+import type { RunView } from "./runView";
+import type { SendTask } from "./sendTask";
 import type { StatusBar } from "./statusBar";
 
 /** After so many milliseconds a notification gives way to the status bar. */

@@ -2,7 +2,7 @@
 import type { Totals } from "./mail/index";
 import { unlinked } from "./notify";
 import type { Action, Notifications } from "./notify";
-import type { RunEnd } from "./sendTask";
+import type { RunEnd } from "./runView";
 
 /** Buttons of the toast. */
 export interface EndActions {

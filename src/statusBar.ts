@@ -3,8 +3,8 @@ import * as vscode from "vscode";
 import { commands } from "./contributions";
 import type { Disposable } from "./dispose";
 import { unlinked } from "./notify";
-import { settled } from "./sendTask";
-import type { RunView } from "./sendTask";
+import { settled } from "./runView";
+import type { RunView } from "./runView";
 
 /** The item and what it says. */
 export class StatusBar implements Disposable {

@@ -109,7 +109,6 @@ export class Runs {
           root,
           caSha256,
           credentials: await this.host.credentials(key),
-          logger: this.logger,
           signal: abort.signal,
           onStep,
           ...(sendTo === undefined ? {} : { sendTo: mailboxOf(sendTo) }),
@@ -139,7 +138,7 @@ export class Runs {
         const { root } = order.campaign;
         const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
         const credentials = await this.host.credentials(order.key);
-        const about = { stateDirectory, ca, credentials, logger: this.logger, testId: randomUUID(), date: new Date() };
+        const about = { stateDirectory, ca, credentials, testId: randomUUID(), date: new Date() };
         return await sendTest(prepared, entry, to, target, about, abort.signal);
       } catch (error) {
         if (error instanceof RowError) return { ok: false, problems: error.problems };

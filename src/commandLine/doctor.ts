@@ -1,5 +1,5 @@
 /** `doctor`: walks the way to an account's server and says what it saw. */
-import { diagnose, formatDiagnosis, silentLogger } from "../mail/index";
+import { diagnose, formatDiagnosis } from "../mail/index";
 import { accountOf, type AccountContext } from "./context";
 import { requireApproval } from "./endpoints";
 import { credentialsFromEnvironment } from "./target";
@@ -22,7 +22,6 @@ export async function doctor(context: AccountContext, flags: Flags): Promise<num
       root: context.root,
       caSha256,
       credentials,
-      logger: silentLogger,
       signal: cancelled.signal,
       onStep: () => {},
     });

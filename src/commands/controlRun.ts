@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { isCampaign } from "../campaignFiles";
 import { HumanError } from "../notify";
-import type { RunView } from "../sendTask";
+import type { RunView } from "../runView";
 import type { Services } from "./services";
 
 /** Takes nothing new; Resume goes on. */

@@ -1,6 +1,6 @@
 /** Rehearse: the whole campaign into the sandbox, as fast as it goes. */
 import type * as vscode from "vscode";
-import type { RunEnd } from "../sendTask";
+import type { RunEnd } from "../runView";
 import { HumanError } from "../notify";
 import { sandboxWay } from "./sendCampaign";
 import { check, checkSaved, hasBlockingProblems, requireTrust } from "./services";

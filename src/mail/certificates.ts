@@ -6,10 +6,11 @@ import * as tls from "node:tls";
  * A TLS context that trusts node's roots, the system's where node can read them, NODE_EXTRA_CA_CERTS, and `ca` (PEM) on top.
  * Made once an account: parsing the roots takes milliseconds.
  */
-export function secureContext(ca: string | undefined): tls.SecureContext {
+export function secureContext(ca: string | undefined, minVersion: tls.SecureVersion): tls.SecureContext {
   const extra = process.env.NODE_EXTRA_CA_CERTS;
   return tls.createSecureContext({
-    minVersion: "TLSv1.2",
+    // Here and not at the connection: whoever brings a context along has decided.
+    minVersion,
     ca: [
       ...tls.rootCertificates,
       ...systemCertificates(),

@@ -240,14 +240,19 @@ const systemRules: readonly { readonly codes: RegExp; readonly class: OutcomeCla
     text: "The server's certificate is not valid today. Check this machine's date; if it is right, the server's owner must renew the certificate.",
   },
   {
+    codes: /^CERT_|^INVALID_(?:CA|PURPOSE)$|^PATH_LENGTH_EXCEEDED$/,
+    class: "account",
+    text: "The server's certificate cannot be accepted: it may be revoked or broken. Ask the server's owner; nothing was sent.",
+  },
+  {
     codes: /^ERR_SSL_WRONG_VERSION_NUMBER$|^EPROTO$/,
     class: "account",
     text: "The server does not speak TLS at once on this port. Use port 465 with TLS, or port 587 with STARTTLS.",
   },
   {
-    codes: /^ERR_SSL_(?:UNSUPPORTED_PROTOCOL|TLSV1_ALERT_PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE|INTERNAL_ERROR)$/,
+    codes: /^ERR_SSL_(?:UNSUPPORTED_PROTOCOL|TLSV1_ALERT_PROTOCOL_VERSION|NO_PROTOCOLS_AVAILABLE)$/,
     class: "account",
-    text: "The server only knows encryption older than the account allows. Ask its owner for TLS 1.2 or newer; nothing was sent.",
+    text: "The server offers no TLS version that the account allows. Ask its owner for a newer one, or look at the account's minimum; nothing was sent.",
   },
   {
     codes: /^ERR_(?:SSL|TLS)_/,
@@ -285,7 +290,7 @@ const systemRules: readonly { readonly codes: RegExp; readonly class: OutcomeCla
     text: "Nothing answers at this host and port. Check both in Bulk Mail: Accounts, and whether a firewall blocks the port.",
   },
   {
-    codes: /^(?:ENETUNREACH|EHOSTUNREACH|ENETDOWN|EADDRNOTAVAIL)$/,
+    codes: /^(?:ENETUNREACH|EHOSTUNREACH|ENETDOWN|EADDRNOTAVAIL|EACCES|EPERM)$/,
     class: "offline",
     text: "The server cannot be reached from this network. Check the connection.",
   },

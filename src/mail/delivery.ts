@@ -8,7 +8,7 @@ import { readAuthorities } from "./endpoint";
 import { FileError } from "./files";
 import { sandboxDirectory } from "./stateDirectory";
 import type { Target } from "./plan";
-import type { Credentials, Logger } from "./ports";
+import type { Credentials } from "./ports";
 import type { Entry, Prepared } from "./preflight";
 import { SendError, type Transport } from "./transports/transport";
 import * as v from "valibot";
@@ -32,7 +32,6 @@ export async function openDelivery(
     /** PEM text of the account's own authorities. */
     readonly ca: string | undefined;
     readonly credentials: Credentials;
-    readonly logger: Logger;
   },
 ): Promise<Delivery> {
   switch (target.kind) {
@@ -95,7 +94,6 @@ export async function sendTest(
     readonly stateDirectory: string;
     readonly ca: string | undefined;
     readonly credentials: Credentials;
-    readonly logger: Logger;
     /** A new UUID: every test is a message of its own. */
     readonly testId: string;
     readonly date: Date;

@@ -8,11 +8,11 @@ import type { Failure, Stage } from "./classify";
 import type { ConnectEvent, Lookup } from "./connect";
 import { readCertificates } from "./delivery";
 import { doctorSteps, type Diagnosis, type DoctorFix, type DoctorStep, type DoctorStepName } from "./diagnosis";
-import { fixesOf } from "./doctorFixes";
-import { certificateOf, describeCertificate, otherPorts, Probes, speaksTls, type Certificate } from "./doctorProbes";
+import { fixesOf, isAboutCertificate } from "./doctorFixes";
+import { certificateOf, describeCertificate, otherPorts, Probes, speaksTls } from "./doctorProbes";
 import { domainHints, systemResolver, type TextResolver } from "./domainHints";
 import { composeMessage } from "./message";
-import { systemClock, type Clock, type Credentials, type Logger } from "./ports";
+import { systemClock, type Clock, type Credentials } from "./ports";
 import { plainText } from "./problems";
 import type { ServerPort } from "./providers";
 import { smtpTransports, type SmtpTransport, type SmtpWatch } from "./transports/smtp";
@@ -24,7 +24,6 @@ export interface DoctorOptions {
   readonly root: string | undefined;
   readonly caSha256: string | undefined;
   readonly credentials: Credentials;
-  readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Told each step as soon as it is known; the last word on a step is in the diagnosis. */
   readonly onStep: (step: DoctorStep) => void;
@@ -56,7 +55,6 @@ class Examination implements SmtpWatch {
   private mark: number;
   private greeted = false;
   private lastCommand = "";
-  private certificate: Certificate | undefined;
 
   constructor(
     private readonly account: Account,
@@ -91,8 +89,8 @@ class Examination implements SmtpWatch {
     return {
       steps,
       ok: failure === undefined,
-      ...(failure !== undefined && { failure: this.scrubbed(failure) }),
-      transcript: scrub(this.lines.join("\n"), account, options.credentials),
+      ...(failure !== undefined && { failure }),
+      transcript: this.lines.join("\n"),
     };
   }
 
@@ -127,8 +125,7 @@ class Examination implements SmtpWatch {
   }
 
   secured(socket: TLSSocket): void {
-    this.certificate = certificateOf(socket);
-    const { seen, warning } = describeCertificate(this.certificate, this.clock.now());
+    const { seen, warning } = describeCertificate(certificateOf(socket), this.clock.now());
     const unverified = this.account.tls.verify
       ? ""
       : "The certificate is not checked, so an impostor would not be noticed.";
@@ -224,15 +221,12 @@ class Examination implements SmtpWatch {
     this.step(name, "failed", seen, { text, fixes, ms });
   }
 
-  private scrubbed(failure: Failure): Failure {
-    if (failure.reply === undefined) return failure;
-    return { ...failure, reply: scrub(failure.reply, this.account, this.options.credentials) };
-  }
-
   private failedStep({ stage, systemCode }: Failure): DoctorStepName {
     if (systemCode !== undefined && /^(?:ENOTFOUND|ENODATA|EAI_AGAIN|EDNS)$/.test(systemCode)) return "dns";
     if (systemCode?.startsWith("EPROXY") === true) return "proxy";
-    if (systemCode !== undefined && /CERT|^ERR_TLS_CERT|SELF_SIGNED|UNABLE_TO/.test(systemCode)) return "certificate";
+    if (systemCode !== undefined && isAboutCertificate(systemCode)) return "certificate";
+    // Who keeps silent where TLS is due has not greeted.
+    if (stage === "starttls" && systemCode === "ETIMEDOUT" && this.account.security === "tls") return "greeting";
     if (stage === "connect" && systemCode !== undefined && /^(?:ERR_SSL|ERR_TLS|EPROTO)/.test(systemCode))
       return "starttls";
     const steps: Readonly<Record<Stage, DoctorStepName>> = {
@@ -259,8 +253,7 @@ class Examination implements SmtpWatch {
     const now = this.clock.monotonic();
     const { text = "", fixes = [], ms = now - this.mark } = more;
     this.mark = now;
-    const clean = scrub(seen, this.account, this.options.credentials);
-    const step: DoctorStep = { name, state, ms, seen: clean, text, fixes };
+    const step: DoctorStep = { name, state, ms, seen, text, fixes };
     this.found.set(name, step);
     this.options.onStep(step);
   }
@@ -289,25 +282,4 @@ function capabilities(reply: string): string {
     .map((line) => line.slice(4).trim())
     .filter((line) => line !== "");
   return plainText(names.join(", ") || "none");
-}
-
-/** Servers may repeat what they were told: no form of a secret stays in a transcript. */
-function scrub(transcript: string, { user, proxyUser }: Account, { password, proxyPassword }: Credentials): string {
-  let scrubbed = transcript;
-  const base64 = (text: string): string => Buffer.from(text, "utf8").toString("base64");
-  for (const [name, secret] of [
-    [user, password],
-    [proxyUser, proxyPassword],
-  ] as const) {
-    if (secret === undefined || secret === "") continue;
-    const forms = [
-      secret,
-      base64(secret),
-      base64(`\0${name}\0${secret}`),
-      base64(`${name}:${secret}`),
-      encodeURIComponent(secret),
-    ];
-    for (const form of forms) scrubbed = scrubbed.replaceAll(form, "•••");
-  }
-  return scrubbed;
 }

@@ -87,6 +87,8 @@ function encryption({ account, failure, answering }: Findings): ReturnType<typeo
         ...answering.filter(({ security }) => security === "tls").map(portFix),
       ],
     };
+  if (account.tls.minVersion === "TLSv1.3" && failure.systemCode?.includes("PROTOCOL") === true)
+    return { text: failure.text, fixes: [set("Allow TLS 1.2", { "tls.minVersion": "TLSv1.2" })] };
   if (account.security === "starttls" && failure.text.includes("no encryption"))
     return {
       text: `${failure.text} If this server did offer it before, something between you and it takes the offer away: do not send a password from this network.`,
@@ -95,12 +97,17 @@ function encryption({ account, failure, answering }: Findings): ReturnType<typeo
   return { text: failure.text, fixes: [] };
 }
 
+/** Whether a code is about the server's certificate; an alert is the server's word about ours. */
+export function isAboutCertificate(systemCode: string): boolean {
+  return /^CERT_|^ERR_TLS_CERT|SELF_SIGNED|^UNABLE_TO/.test(systemCode);
+}
+
 /** The name on a certificate is never taken over by a click: whoever sits in between would choose it. */
 function certificate({ systemCode = "" }: Failure): readonly DoctorFix[] {
   if (systemCode.includes("ALTNAME"))
     return [field("Correct the host name", "host"), field("Set the name on the certificate", "tls.servername")];
-  if (/EXPIRED|NOT_YET/.test(systemCode)) return [];
-  return [field("Trust this CA file…", "tls.caFile")];
+  // Only who is not known can become known by a CA file: not who is expired or revoked.
+  return /SELF_SIGNED|^UNABLE_TO|^CERT_UNTRUSTED$/.test(systemCode) ? [field("Trust this CA file…", "tls.caFile")] : [];
 }
 
 function signIn({ text }: Failure, provider: Provider | undefined): readonly DoctorFix[] {

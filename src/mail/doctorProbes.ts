@@ -2,10 +2,10 @@
 import * as tls from "node:tls";
 import type { Account } from "./account";
 import { openSocket, type Lookup } from "./connect";
-import { silentLogger, type Credentials } from "./ports";
+import type { Credentials } from "./ports";
 import { plainText } from "./problems";
 import type { ServerPort } from "./providers";
-import { smtpTransports } from "./transports/smtp";
+import { smtpTransports, type SmtpWatch } from "./transports/smtp";
 
 /** The ports of submission (RFC 8314 §3.3, RFC 6409 §3.1) and the one that many providers open beside them. */
 export const otherPorts: readonly ServerPort[] = [
@@ -54,39 +54,26 @@ export class Probes {
   /** The certificate that the server shows, whoever vouches for it. */
   async certificate(): Promise<Certificate | undefined> {
     let seen: Certificate | undefined;
-    const account: Account = { ...this.account, auth: "none", tls: { ...this.account.tls, verify: false } };
-    const signal = AbortSignal.any([this.options.signal, AbortSignal.timeout(probeMs)]);
-    const transport = smtpTransports({
-      account,
-      ca: undefined,
-      credentials: proxyOnly(this.options.credentials),
-      logger: silentLogger,
-      ...(this.options.lookup !== undefined && { lookup: this.options.lookup }),
-      watch: { connect: () => {}, said: () => {}, secured: (socket) => (seen = certificateOf(socket)) },
-    })();
-    await transport.open(signal).catch(() => {});
-    await transport.close();
+    await this.opens(this.account, (socket) => (seen = certificateOf(socket)));
     return seen;
   }
 
-  private async answers({ port, security }: ServerPort): Promise<boolean> {
-    const account: Account = {
-      ...this.account,
-      port,
-      security: security === "tls" ? "tls" : "none",
-      auth: "none",
-      tls: { ...this.account.tls, verify: false },
-    };
-    const signal = AbortSignal.any([this.options.signal, AbortSignal.timeout(probeMs)]);
+  private answers({ port, security }: ServerPort): Promise<boolean> {
+    return this.opens({ ...this.account, port, security: security === "tls" ? "tls" : "none" });
+  }
+
+  /** Whether a connection opens, without signing in and without a look at who answers. */
+  private async opens(account: Account, secured: SmtpWatch["secured"] = () => {}): Promise<boolean> {
+    const { credentials, lookup, signal } = this.options;
     const transport = smtpTransports({
-      account,
+      account: { ...account, auth: "none", tls: { ...account.tls, verify: false } },
       ca: undefined,
-      credentials: proxyOnly(this.options.credentials),
-      logger: silentLogger,
-      ...(this.options.lookup !== undefined && { lookup: this.options.lookup }),
+      credentials: proxyOnly(credentials),
+      ...(lookup !== undefined && { lookup }),
+      watch: { connect: () => {}, said: () => {}, secured },
     })();
     try {
-      await transport.open(signal);
+      await transport.open(AbortSignal.any([signal, AbortSignal.timeout(probeMs)]));
       return true;
     } catch {
       return false;

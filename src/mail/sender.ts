@@ -140,7 +140,6 @@ export async function runCampaign(
       campaignId: plan.campaignId,
       ca: plan.ca,
       credentials: await ports.credentials(),
-      logger: ports.logger,
     });
     const isSuppressed = await suppression(await diskFiles(plan.root), prepared.campaign, plan.csv);
     const lanes = new Lanes({

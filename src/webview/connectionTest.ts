@@ -56,6 +56,9 @@ export class ConnectionTest {
     const sendTo = mail ? own : undefined;
     if (mail && (sendTo === undefined || !(await this.confirm(resolved, sendTo)))) return { kind: "cancelled" };
     if (signal.aborted) return { kind: "cancelled" };
+    // Questions take time: the secret goes only where it was resolved for.
+    if (!(await accounts.draftStillHolds(undefined, draft, resolved)))
+      return { kind: "refused", text: "The account was changed in the meantime, so nothing was tried. Test it again." };
 
     const steps = new Map<DoctorStepName, TestStep>();
     const onStep = (step: DoctorStep): void => {

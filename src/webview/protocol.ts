@@ -113,6 +113,9 @@ export interface AccountEdit {
   readonly previous?: { readonly id: string; readonly level: AccountLevel } | undefined;
 }
 
+/** What is edited and not saved, by the page's own key for the account; never a password. */
+export type KeptDrafts = readonly (readonly [key: string, edit: AccountEdit])[];
+
 /** Secrets that were typed just now, empty where none was: the one way they travel is from the page to its host. */
 export interface TypedSecrets {
   readonly password: string;
@@ -171,6 +174,10 @@ export type TestReply =
 export interface SettingsHost {
   /** The page's first call. */
   load(): Promise<SettingsState>;
+  /** What an earlier page of this window left unsaved. */
+  drafts(): Promise<KeptDrafts>;
+  /** Keeps what is unsaved, for the case that the panel is closed. */
+  keepDrafts(drafts: KeptDrafts): void;
   check(edit: AccountEdit): Promise<readonly FormProblem[]>;
   save(edit: AccountEdit, typed: TypedSecrets): Promise<SaveReply>;
   /** Asks the person first; false when they turned away. */

@@ -10,12 +10,21 @@ import type { Disposable } from "../dispose";
 import { DisposableStore } from "../dispose";
 import type { Logger } from "../mail/index";
 import { plainText, providers } from "../mail/index";
+import type { Notifications } from "../notify";
 import { formOf, formProblem, settingsOf } from "./accountForm";
 import type { Doctor } from "./connectionTest";
 import { ConnectionTest } from "./connectionTest";
 import type { Page, PageHost } from "./panel";
 import { Panel, singlePanel } from "./panel";
-import type { AccountEdit, SettingsHost, SettingsPage, SettingsState, TestStep, TypedSecrets } from "./protocol";
+import type {
+  AccountEdit,
+  KeptDrafts,
+  SettingsHost,
+  SettingsPage,
+  SettingsState,
+  TestStep,
+  TypedSecrets,
+} from "./protocol";
 
 /** What the panel needs. */
 export interface SettingsPanelPorts {
@@ -25,6 +34,7 @@ export interface SettingsPanelPorts {
   readonly dialogs: Pick<Dialogs, "confirm">;
   /** Tests connections in the very thread that sends. */
   readonly doctor: Doctor;
+  readonly speak: Pick<Notifications, "warn">;
   readonly logger: Logger;
 }
 
@@ -37,29 +47,53 @@ const page: Page = {
 
 /** The accounts panel: `open` shows it, turned to an account when one is named; a window reload restores it. */
 export function settingsPanel(ports: SettingsPanelPorts): Disposable & { open(accountId?: string): void } {
-  const wanted: Wanted = { id: "", tell: () => {} };
-  const panel = singlePanel(ports.extensionUri, page, (webviewPanel) => attach(ports, webviewPanel, wanted));
+  const session: Session = { wanted: "", tell: () => {}, unsaved: [] };
+  let ending = false;
+  const open = (accountId = ""): void => {
+    session.wanted = accountId;
+    panel.open();
+    if (accountId !== "") session.tell();
+  };
+  const closed = (): void => {
+    // A tab of this kind cannot ask before it closes: so nothing is lost, and the way back is one click.
+    if (ending || session.unsaved.length === 0) return;
+    const text =
+      "What you changed in Accounts is not saved. It is kept, without passwords, until this window is closed.";
+    ports.speak.warn(text, { title: "Reopen", run: () => open() });
+  };
+  const panel = singlePanel(ports.extensionUri, page, (webviewPanel) => {
+    const store = attach(ports, webviewPanel, session);
+    return {
+      dispose: () => {
+        store.dispose();
+        closed();
+      },
+    };
+  });
   return {
-    open: (accountId = "") => {
-      wanted.id = accountId;
-      panel.open();
-      if (accountId !== "") wanted.tell();
+    open,
+    dispose: () => {
+      ending = true;
+      panel.dispose();
     },
-    dispose: () => panel.dispose(),
   };
 }
 
-/** The account that the page should turn to with its next state, and how to make it look. */
-interface Wanted {
-  id: string;
+/** What outlives a page. */
+interface Session {
+  /** The account that the page should turn to with its next state; empty for none. */
+  wanted: string;
+  /** Makes the page look. */
   tell: () => void;
+  /** What the page has not saved. */
+  unsaved: KeptDrafts;
 }
 
-function attach(ports: SettingsPanelPorts, webviewPanel: vscode.WebviewPanel, wanted: Wanted): Disposable {
+function attach(ports: SettingsPanelPorts, webviewPanel: vscode.WebviewPanel, session: Session): Disposable {
   const store = new DisposableStore();
   // Before its page asks for the first time, an event would take the wish away and be lost.
   let loaded = false;
-  const host = new Host(ports, wanted, {
+  const host = new Host(ports, session, {
     loaded: () => (loaded = true),
     testSteps: (run, steps) => panel.page.event("testSteps", run, steps),
   });
@@ -72,7 +106,7 @@ function attach(ports: SettingsPanelPorts, webviewPanel: vscode.WebviewPanel, wa
       (error: unknown) => ports.logger.error(`Accounts panel: ${String(error)}`),
     );
   };
-  wanted.tell = () => {
+  session.tell = () => {
     if (loaded) refresh();
   };
   // A hidden page misses events: it is told everything again when it comes back.
@@ -123,7 +157,7 @@ class Host implements PageHost<SettingsHost> {
 
   constructor(
     private readonly ports: SettingsPanelPorts,
-    private readonly wanted: Wanted,
+    private readonly session: Session,
     private readonly events: { loaded(): void; testSteps(run: number, steps: readonly TestStep[]): void },
   ) {
     this.connectionTest = new ConnectionTest(ports, (run, steps) => events.testSteps(run, steps));
@@ -131,6 +165,8 @@ class Host implements PageHost<SettingsHost> {
 
   readonly accepts = {
     load: v.tuple([]),
+    drafts: v.tuple([]),
+    keepDrafts: v.tuple([v.pipe(v.array(v.tuple([field, edit])), v.maxLength(1000))]),
     check: v.tuple([edit]),
     save: v.tuple([edit, typed]),
     remove: v.tuple([field, level]),
@@ -146,6 +182,10 @@ class Host implements PageHost<SettingsHost> {
     load: () => {
       this.events.loaded();
       return this.state();
+    },
+    drafts: () => Promise.resolve(this.session.unsaved),
+    keepDrafts: (unsaved) => {
+      this.session.unsaved = unsaved;
     },
     check: async (edit) => (await this.ports.accounts.check(undefined, draftOf(edit))).map(formProblem),
     save: async (edit, typed) => {
@@ -181,8 +221,8 @@ class Host implements PageHost<SettingsHost> {
   async state(): Promise<SettingsState> {
     const { accounts, settings } = this.ports;
     const entries = await accounts.list(undefined);
-    const select = this.wanted.id;
-    this.wanted.id = "";
+    const select = this.session.wanted;
+    this.session.wanted = "";
     return {
       accounts: entries.map(cardOf),
       defaultId: accounts.defaultId(undefined),

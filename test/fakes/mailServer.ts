@@ -44,13 +44,15 @@ export class MailServer {
       readonly certificate?: "server" | "expired" | "selfsigned";
       /** Speaks TLS 1.0 only. */
       readonly old?: boolean;
+      readonly newest?: "TLSv1.2";
     } = {},
   ): Promise<MailServer> {
-    const { secure = false, certificate = "server", old = false } = more;
+    const { secure = false, certificate = "server", old = false, newest } = more;
     const server: SMTPServer = new SMTPServer({
       key: readFileSync(tlsFile(`${certificate}.key`)),
       cert: readFileSync(tlsFile(`${certificate}.pem`)),
       secure,
+      ...(newest !== undefined && { maxVersion: newest }),
       ...(old && { minVersion: "TLSv1", maxVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }),
       authMethods: ["PLAIN", "LOGIN"],
       disableReverseLookup: true,

@@ -1,6 +1,6 @@
 /** The host half of a connection test in the panel: what a page can and cannot bring about. */
 import assert from "node:assert/strict";
-import { copyFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import * as vscode from "vscode";
 import type { Draft } from "../../src/accounts";
 import type { Diagnosis } from "../../src/mail/index";
@@ -9,6 +9,7 @@ import { ConnectionTest, type Doctor } from "../../src/webview/connectionTest";
 import type { TestStep } from "../../src/webview/protocol";
 import { Editor } from "../fakes/editor";
 import { authorityFile, MailServer } from "../fakes/mailServer";
+import { accountAt } from "../fakes/editorAccount";
 
 const password = "correct horse battery staple";
 
@@ -22,15 +23,7 @@ describe("a connection test in the panel", () => {
   beforeEach(async () => {
     server = await MailServer.start("ada", password);
     editor = await Editor.open();
-    await copyFile(authorityFile(), editor.uri("ca.pem").fsPath);
-    const caFile = vscode.workspace.asRelativePath(editor.uri("ca.pem"));
-    const settings = {
-      host: "127.0.0.1",
-      port: server.port,
-      user: "ada",
-      from: "Ada <ada@example.com>",
-      tls: { caFile, servername: "localhost" },
-    };
+    const settings = await accountAt(server, editor);
     draft = { id: "work", level: "user", settings, password };
     shown = [];
     test = testWith(editor.services.task);
@@ -71,6 +64,21 @@ describe("a connection test in the panel", () => {
       server.received.map(({ to }) => to),
       [["ada@example.com"]],
     );
+  });
+
+  it("is not tried when the account changed while the person was asked: the password stays here", async () => {
+    const { accounts } = editor.services;
+    const confirm = async (): Promise<boolean> => {
+      await writeFile(editor.uri("ca.pem").fsPath, await readFile(authorityFile("expired")));
+      return true;
+    };
+    const asking = new ConnectionTest(
+      { accounts, dialogs: { confirm }, doctor: editor.services.task },
+      () => undefined,
+    );
+    const reply = await asking.run(1, draft, true);
+    assert.equal(reply.kind, "refused");
+    assert.deepEqual([server.signIns, server.received], [[], []]);
   });
 
   it("an authority that nobody trusts is named, with the way to its field, and gets no password (R13, R39)", async () => {

@@ -1,10 +1,11 @@
 /** Send: through a real server on loopback with STARTTLS, own authority and sign-in. */
 import assert from "node:assert/strict";
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import * as vscode from "vscode";
 import { smallCampaign } from "../fakes/campaigns";
 import { Editor } from "../fakes/editor";
-import { authorityFile, MailServer } from "../fakes/mailServer";
+import { MailServer } from "../fakes/mailServer";
+import { accountAt } from "../fakes/editorAccount";
 
 const password = "correct horse battery staple";
 
@@ -31,16 +32,7 @@ describe("Send Campaign", () => {
       return onRcpt?.(address);
     });
     editor = await Editor.open(files);
-    await copyFile(authorityFile(), editor.uri("ca.pem").fsPath);
-    const caFile = vscode.workspace.asRelativePath(editor.uri("ca.pem"));
-    const settings = {
-      host: "127.0.0.1",
-      port: server.port,
-      user: "ada",
-      from: "Ada <ada@example.com>",
-      tls: { caFile, servername: "localhost" },
-      limits: { delay: 0 },
-    };
+    const settings = { ...(await accountAt(server, editor)), limits: { delay: 0 } };
     const saved = await editor.services.accounts.save(undefined, {
       id: "work",
       level: "workspace",

@@ -9,7 +9,7 @@ import type { Ending, Failure, Totals } from "../../src/mail/index";
 import { unlinked } from "../../src/notify";
 import { phaseText } from "../../src/progress";
 import { announceEnd } from "../../src/runEnd";
-import type { RunEnd, RunView } from "../../src/sendTask";
+import type { RunEnd, RunView } from "../../src/runView";
 import { statusText } from "../../src/statusBar";
 import type { CheckReply } from "../../src/workerProtocol";
 

@@ -282,7 +282,12 @@ describe("attacks on the command line", () => {
     const more = { ...signsIn, proxy: `http://127.0.0.1:${String(evil.port)}`, proxyUser: "ada" };
     await sandbox.write({ "settings.json": loopbackSettings(server.port, more) });
     const named = [...words, "--settings", "settings.json"];
-    const { code, stderr } = await sandbox.run(named, { BULK_MAIL_PASSWORD: password, BULK_MAIL_PROXY_PASSWORD: "" });
+    const secrets = { BULK_MAIL_PASSWORD: password, BULK_MAIL_PROXY_PASSWORD: "" };
+    // Loopback behind a proxy is the proxy's: what is not encrypted there is read by others, and naming it is not enough.
+    const exposed = await sandbox.run(named, secrets);
+    assert.equal(exposed.code, 2);
+    assert.match(exposed.stderr, /repeat the command with --approve/);
+    const { code, stderr } = await sandbox.run([...named, "--approve"], secrets);
     assert.equal(code, 2);
     assert.match(stderr, /BULK_MAIL_PROXY_PASSWORD/);
     assert.deepEqual([server.connections, evil.connections], [0, 0]);

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
-import type { AxeResults } from "axe-core";
-import { source as axeSource } from "axe-core";
-import type { Frame } from "playwright-core";
 import { repositoryRoot } from "../host/repo";
-import { openWorkspace, type Opened } from "./workspace";
+import { faults } from "./axe";
+import { fieldOf, openWorkspace, type Opened } from "./workspace";
 
 const themes = ["Default Light Modern", "Default Dark Modern", "Default High Contrast", "Default High Contrast Light"];
 
@@ -14,17 +12,6 @@ function example(): Readonly<Record<string, Buffer>> {
   const folder = path.join(repositoryRoot(), "examples", "spring");
   return Object.fromEntries(
     readdirSync(folder).map((name) => [`spring/${name}`, readFileSync(path.join(folder, name))]),
-  );
-}
-
-/** What axe finds in a page, as short lines; WCAG 2 A and AA. */
-async function faults(frame: Frame): Promise<readonly string[]> {
-  await frame.evaluate(axeSource);
-  const results = await frame.evaluate<AxeResults>(
-    `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], iframes: false })`,
-  );
-  return results.violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id} ${target.join(" ")} ${failureSummary ?? ""}`),
   );
 }
 
@@ -45,10 +32,10 @@ describe("the panels in four themes (R2, R54)", () => {
       await workbench.setTheme(theme);
       await workbench.runCommand("Bulk Mail: Accounts…");
       const accounts = await workbench.webview("Accounts");
-      await accounts.locator('[data-field="user"] input').waitFor();
+      await fieldOf(accounts, "user").waitFor();
       // What a known provider does not need is tucked away: it is looked at all the same.
       await accounts.evaluate("document.querySelector('details.advanced').open = true");
-      await accounts.locator('[data-field="host"] input').waitFor();
+      await fieldOf(accounts, "host").waitFor();
       await workbench.screenshot(`accounts-${name}`);
       assert.deepEqual(await faults(accounts), []);
       await workbench.openFile("spring/spring.mail.md");

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import * as path from "node:path";
-import type { Frame } from "playwright-core";
-import { filesWith, openWorkspace, type Opened } from "./workspace";
+import { beginAccount, fieldOf, filesWith, openWorkspace, type Opened } from "./workspace";
 
 const secret = "xkcd-typed-but-never-saved-936";
 
@@ -14,21 +13,13 @@ describe("the accounts panel (R2, R5, R15, R37)", () => {
   });
   after(() => opened.close());
 
-  const field = (frame: Frame, name: string): ReturnType<Frame["locator"]> =>
-    frame.locator(`[data-field="${name}"] input`);
-
   it("an address suggests its provider, which brings its server and says what password it takes", async () => {
     const { workbench } = opened;
-    await workbench.runCommand("Bulk Mail: Accounts…");
-    const frame = await workbench.webview("Accounts");
-    await frame
-      .getByRole("button", { name: /add account/i })
-      .first()
-      .click();
-    await field(frame, "user").fill("ada@gmail.com");
+    const frame = await beginAccount(opened);
+    await fieldOf(frame, "user").fill("ada@gmail.com");
     await frame.getByRole("button", { name: /gmail/i }).first().click();
-    assert.equal(await field(frame, "host").inputValue(), "smtp.gmail.com");
-    assert.equal(await field(frame, "port").inputValue(), "587");
+    assert.equal(await fieldOf(frame, "host").inputValue(), "smtp.gmail.com");
+    assert.equal(await fieldOf(frame, "port").inputValue(), "587");
     const help = frame.locator('[data-field="password"]');
     await help.getByText(/app password of 16 letters/).waitFor();
     assert.match(
@@ -38,7 +29,7 @@ describe("the accounts panel (R2, R5, R15, R37)", () => {
     await workbench.screenshot("accounts-gmail");
   });
 
-  it("the panel comes back after a reload of the window, without the password that was typed and never saved", async () => {
+  it("what is typed survives a reload of the window, the password does not", async () => {
     const { workbench } = opened;
     const before = await workbench.webview("Accounts");
     // For the next test: keeps what the page gets from VS Code to speak to its host.
@@ -50,12 +41,15 @@ describe("the accounts panel (R2, R5, R15, R37)", () => {
         get: () => real && (() => (window.hostApi = real())),
       });
     }`);
-    await field(before, "password").fill(secret);
-    await field(before, "from").fill("Ada Example <ada@gmail.com>");
+    await fieldOf(before, "password").fill(secret);
+    await fieldOf(before, "from").fill("Ada Example <ada@gmail.com>");
     await workbench.reload();
     const frame = await workbench.webview("Accounts");
-    await field(frame, "from").waitFor();
-    assert.equal(await field(frame, "password").inputValue(), "");
+    await fieldOf(frame, "from").waitFor();
+    await frame.getByText("Unsaved changes").waitFor();
+    assert.equal(await fieldOf(frame, "from").inputValue(), "Ada Example <ada@gmail.com>");
+    assert.equal(await fieldOf(frame, "user").inputValue(), "ada@gmail.com");
+    assert.equal(await fieldOf(frame, "password").inputValue(), "");
     assert.deepEqual(await filesWith(opened.folder, secret, "ada@gmail.com"), []);
     const settings = path.join(opened.workspace, ".vscode", "settings.json");
     assert.ok(!existsSync(settings) || !(await readFile(settings, "utf8")).includes("gmail"), "nothing was saved");
@@ -91,12 +85,28 @@ describe("the accounts panel (R2, R5, R15, R37)", () => {
     assert.deepEqual([...new Set(answers.map(({ rpc }) => rpc))], ["error"]);
     // The page still works afterwards, and what it asks is answered.
     await frame.getByText("Advanced").click();
-    await field(frame, "host").fill("mail host");
+    await fieldOf(frame, "host").fill("mail host");
     await frame
       .getByText(/is not a host name|no host name|host name/i)
       .first()
       .waitFor();
     await frame.getByRole("button", { name: /discard/i }).click();
     assert.deepEqual(await filesWith(opened.folder, "evil", "evil"), []);
+  });
+
+  it("a closed tab loses nothing that was typed but the password, and says so (R2)", async () => {
+    const { workbench } = opened;
+    const frame = await beginAccount(opened);
+    await fieldOf(frame, "user").fill("grace@example.org");
+    await fieldOf(frame, "password").fill(secret);
+    await frame.getByText("Unsaved changes").waitFor();
+    await workbench.runCommand("View: Close Editor");
+    await workbench.waitForNotification(/What you changed in Accounts is not saved/);
+    await workbench.runCommand("Bulk Mail: Accounts…");
+    const again = await workbench.webview("Accounts");
+    await again.getByText("Unsaved changes").waitFor();
+    assert.equal(await fieldOf(again, "user").inputValue(), "grace@example.org");
+    assert.equal(await fieldOf(again, "password").inputValue(), "");
+    assert.deepEqual(workbench.consoleErrors, []);
   });
 });

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import * as path from "node:path";
-import type { AxeResults } from "axe-core";
-import { source as axeSource } from "axe-core";
 import type { Frame, Locator } from "playwright-core";
 import { authorityFile, MailServer } from "../fakes/mailServer";
 import { ScriptedSmtp } from "../fakes/scriptedSmtp";
-import { openWorkspace, secretForms, type Opened } from "./workspace";
+import { faults } from "./axe";
+import { fieldOf, openWorkspace, secretForms, type Opened } from "./workspace";
 
 const user = "ada@example.com";
 const password = "correct-horse&battery/staple=42";
@@ -16,17 +15,6 @@ const password = "correct-horse&battery/staple=42";
 const refusal = "534 5.7.9 Application-specific password [required](command:workbench.action.quit) <b id=evil>now</b>";
 
 const themes = ["Default Light Modern", "Default High Contrast", "Default High Contrast Light", "Default Dark Modern"];
-
-/** What axe finds in a page, as short lines; WCAG 2 A and AA. */
-async function faults(frame: Frame): Promise<readonly string[]> {
-  await frame.evaluate(axeSource);
-  const results = await frame.evaluate<AxeResults>(
-    `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], iframes: false })`,
-  );
-  return results.violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id} ${target.join(" ")} ${failureSummary ?? ""}`),
-  );
-}
 
 describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", () => {
   let opened: Opened;
@@ -66,7 +54,6 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
     await frame.locator(".account-item", { hasText: account }).click();
     await frame.locator("h1", { hasText: account }).waitFor();
   };
-  const input = (frame: Frame, name: string): Locator => frame.locator(`[data-field="${name}"] input`);
   const test = (frame: Frame): Promise<void> => frame.getByRole("button", { name: "Test Connection" }).click();
   const headline = (frame: Frame, text: string | RegExp): Promise<void> =>
     frame.locator(".outcome-line", { hasText: text }).waitFor();
@@ -92,7 +79,7 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
     const { workbench } = opened;
     const frame = await panel();
     await turnTo(frame, "work");
-    await input(frame, "password").fill(password);
+    await fieldOf(frame, "password").fill(password);
     await test(frame);
     await headline(frame, "This port does not speak TLS from the start.");
     assert.deepEqual(await steps(frame), ["dns", "tcp", "starttls"]);
@@ -105,7 +92,7 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
       .click();
     await headline(frame, "Filled in. Test again");
     assert.equal(server.signIns.length, 0, "nothing was said to a server that does not encrypt");
-    assert.equal(await input(frame, "password").inputValue(), password, "what was typed is still there");
+    assert.equal(await fieldOf(frame, "password").inputValue(), password, "what was typed is still there");
     await workbench.page.keyboard.press("Enter");
     await headline(frame, `The connection works: signed in as ${user} at localhost, port ${String(server.port)}.`);
     assert.deepEqual(await steps(frame), [
@@ -164,7 +151,7 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
     const before = await workbench.notificationHistory();
     const frame = await panel();
     server.signIns.length = 0;
-    await input(frame, "password").fill("wrong");
+    await fieldOf(frame, "password").fill("wrong");
     await test(frame);
     await headline(frame, "The server wants an app password instead of the account's own.");
     const failed = step(frame, "auth");
@@ -187,7 +174,7 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
       await workbench.setTheme(theme);
       const frame = await panel();
       await turnTo(frame, "work");
-      await input(frame, "password").fill("wrong");
+      await fieldOf(frame, "password").fill("wrong");
       await test(frame);
       await headline(frame, "The server wants an app password");
       await workbench.screenshot(`doctor-failed-${name}`);
@@ -205,16 +192,16 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
     await workbench.changeSettings({ "bulkMail.accounts": { ...others, work: { ...work, port: refusedPort } } });
     const frame = await panel();
     await turnTo(frame, "work");
-    assert.equal(await input(frame, "port").inputValue(), String(refusedPort));
+    assert.equal(await fieldOf(frame, "port").inputValue(), String(refusedPort));
     await frame.getByText(/was entered for another endpoint \(port/).waitFor();
-    await input(frame, "password").fill(password);
+    await fieldOf(frame, "password").fill(password);
     await test(frame);
     await headline(frame, "Nothing answers at this host and port.");
     assert.deepEqual((await steps(frame)).at(-1), "tcp");
     await workbench.screenshot("doctor-refused-port");
     await step(frame, "tcp").getByRole("button", { name: "Correct host and port" }).click();
     assert.equal(await focused(frame), "host");
-    await input(frame, "port").fill(String(server.port));
+    await fieldOf(frame, "port").fill(String(server.port));
     assert.equal(await frame.locator(".outcome").isVisible(), false, "what was said of another port is gone");
     await test(frame);
     await headline(frame, "The connection works");
@@ -228,10 +215,10 @@ describe("the doctor in the accounts panel (R2, R11, R13, R37-R42, R54, R55)", (
     const shared = (host: string): string => JSON.stringify({ "bulkMail.accounts": { shared: { ...own, host } } });
     await writeFile(file, shared("one.example.com"));
     await turnTo(frame, "shared");
-    assert.equal(await input(frame, "host").inputValue(), "one.example.com");
+    assert.equal(await fieldOf(frame, "host").inputValue(), "one.example.com");
     await writeFile(file, shared("two.example.com"));
     await frame.locator(".account-item", { hasText: "two.example.com" }).waitFor();
-    assert.equal(await input(frame, "host").inputValue(), "two.example.com");
+    assert.equal(await fieldOf(frame, "host").inputValue(), "two.example.com");
     await writeFile(file, "{}");
     await frame.locator(".account-item", { hasText: "shared" }).waitFor({ state: "detached" });
   });

@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import type { Frame } from "playwright-core";
 import { authorityFile, MailServer } from "../fakes/mailServer";
-import { filesWith, openWorkspace, type Opened } from "./workspace";
+import { beginAccount, fieldOf, filesWith, openWorkspace, type Opened } from "./workspace";
 
 const user = "ada@example.com";
 const password = "correct-horse&battery/staple=42";
@@ -58,18 +58,13 @@ describe("the whole story, by clicking and typing (R1-R4, R8, R11, R13, R15, R33
   });
 
   const fill = async (frame: Frame, field: string, text: string): Promise<void> => {
-    await frame.locator(`[data-field="${field}"] input`).fill(text);
+    await fieldOf(frame, field).fill(text);
   };
   const settingsFile = (): Promise<string> => readFile(path.join(opened.workspace, ".vscode", "settings.json"), "utf8");
 
   it("adds an account in the panel; host, port and user are in the settings, the password in no file", async () => {
     const { workbench } = opened;
-    await workbench.runCommand("Bulk Mail: Accounts…");
-    const frame = await workbench.webview("Accounts");
-    await frame
-      .getByRole("button", { name: /add account/i })
-      .first()
-      .click();
+    const frame = await beginAccount(opened);
     await fill(frame, "name", "work");
     await fill(frame, "host", "localhost");
     await fill(frame, "port", String(server.port));

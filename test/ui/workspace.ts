@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
+import type { Frame, Locator } from "playwright-core";
 import { repositoryRoot } from "../host/repo";
 import { openWorkbench, type Workbench } from "../host/workbench";
 
@@ -75,4 +76,20 @@ export function secretForms(secret: string, user: string): readonly (string | Bu
     Buffer.from(secret).toString("hex"),
     Buffer.from(secret, "utf16le"),
   ];
+}
+
+/** A field of the accounts panel by its name; it may lie under *Advanced*. */
+export function fieldOf(frame: Frame, name: string): Locator {
+  return frame.locator(`[data-field="${name}"] input`);
+}
+
+/** Begins a new account in the accounts panel, which it opens. */
+export async function beginAccount({ workbench }: Opened): Promise<Frame> {
+  await workbench.runCommand("Bulk Mail: Accounts…");
+  const frame = await workbench.webview("Accounts");
+  await frame
+    .getByRole("button", { name: /add account/i })
+    .first()
+    .click();
+  return frame;
 }

@@ -3,10 +3,10 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
+import type { OutcomeClass } from "../../src/mail/classify";
 import type { Diagnosis, DoctorStep, DoctorStepName } from "../../src/mail/diagnosis";
 import { formatDiagnosis } from "../../src/mail/diagnosis";
 import { diagnose, type DoctorOptions } from "../../src/mail/doctor";
-import { silentLogger } from "../../src/mail/ports";
 import { loopbackAccount } from "../fakes/accounts";
 import { authorityFile, MailServer } from "../fakes/mailServer";
 import { HttpProxy, SocksProxy } from "../fakes/proxies";
@@ -53,7 +53,6 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       root: folder,
       caSha256: undefined,
       credentials: { password: "right" },
-      logger: silentLogger,
       signal: never,
       onStep: () => {},
       resolver: goodDns,
@@ -75,8 +74,9 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     ];
   }
 
-  function failed(diagnosis: Diagnosis, name: DoctorStepName): DoctorStep {
+  function failed(diagnosis: Diagnosis, name: DoctorStepName, outcome: OutcomeClass): DoctorStep {
     assert.equal(diagnosis.ok, false, formatDiagnosis(diagnosis));
+    assert.equal(diagnosis.failure?.class, outcome, formatDiagnosis(diagnosis));
     const steps = diagnosis.steps.filter(({ state }) => state === "failed");
     assert.deepEqual(
       steps.map((step) => step.name),
@@ -177,7 +177,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
           ["AUTH PLAIN LOGIN"],
         );
         const diagnosis = await examine(server.port, { provider, auth: "password", user });
-        const step = failed(diagnosis, "auth");
+        const step = failed(diagnosis, "auth", "account");
         assert.equal(diagnosis.failure?.class, "account");
         assert.match(step.text, text);
         assert.ok(titles(step).includes(fix), titles(step).join());
@@ -191,7 +191,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
 
     it("names a server that offers no sign-in, and sends nothing without one", async () => {
       const server = await scripted();
-      const step = failed(await examine(server.port, { auth: "password", user }), "auth");
+      const step = failed(await examine(server.port, { auth: "password", user }), "auth", "account");
       assert.match(step.text, /offers no sign-in/);
       assert.deepEqual(titles(step), ["Check port and encryption"]);
       assert.ok(!server.lines.some((line) => /^(?:AUTH|MAIL)/.test(line)));
@@ -201,16 +201,29 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       const server = await scripted(({ command }) =>
         command === "MAIL" ? { reply: "553 5.7.1 not yours" } : undefined,
       );
-      const step = failed(await examine(server.port), "sender");
+      const step = failed(await examine(server.port), "sender", "account");
       assert.match(step.text, /does not let this account send from this address/);
       assert.deepEqual(titles(step), ["Change the sender"]);
     });
   });
 
   describe("encryption (R11-R14, R39)", () => {
+    it("offers a sign-in, not another sender, to who has not signed in", async () => {
+      const server = await scripted(({ command }) =>
+        command === "MAIL" ? { reply: "530 5.7.0 authentication required" } : undefined,
+      );
+      assert.deepEqual(titles(failed(await examine(server.port), "sender", "account")), ["Set a sign-in"]);
+      const busy = await scripted(({ command }) => (command === "MAIL" ? { reply: "451 4.7.1 later" } : undefined));
+      assert.deepEqual(titles(failed(await examine(busy.port), "sender", "throttled")), []);
+    });
+
     it("names STARTTLS that is not offered and shows no password", async () => {
       const server = await scripted(undefined, ["AUTH PLAIN"]);
-      const step = failed(await examine(server.port, { security: "starttls", auth: "password", user }), "starttls");
+      const step = failed(
+        await examine(server.port, { security: "starttls", auth: "password", user }),
+        "starttls",
+        "account",
+      );
       assert.match(step.text, /offers no encryption on this port/);
       assert.ok(!server.lines.some((line) => line.startsWith("AUTH")));
     });
@@ -218,7 +231,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("mends TLS on a STARTTLS port by one click", async () => {
       const server = await mailServer();
       const [fields, more] = trusting();
-      const step = failed(await examine(server.port, { ...fields, security: "tls" }, more), "starttls");
+      const step = failed(await examine(server.port, { ...fields, security: "tls" }, more), "starttls", "account");
       assert.match(step.text, /does not speak TLS from the start/);
       assert.deepEqual(step.fixes[0], {
         kind: "set",
@@ -231,7 +244,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       const server = await mailServer(undefined, { secure: true });
       const [fields, more] = trusting();
       const timeouts = { greeting: 300 };
-      const step = failed(await examine(server.port, { ...fields, timeouts }, more), "greeting");
+      const step = failed(await examine(server.port, { ...fields, timeouts }, more), "greeting", "offline");
       assert.match(step.text, /expects TLS from the start/);
       assert.deepEqual(step.fixes, [
         { kind: "set", title: `Use TLS on port ${String(server.port)}`, values: { security: "tls" } },
@@ -241,7 +254,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("names a certificate that only itself has signed, and says what it shows", async () => {
       const server = await mailServer(undefined, { certificate: "selfsigned" });
       const [fields] = trusting();
-      const step = failed(await examine(server.port, { ...fields, tls: {} }), "certificate");
+      const step = failed(await examine(server.port, { ...fields, tls: {} }), "certificate", "account");
       assert.match(step.text, /not signed by an authority that this machine trusts/);
       assert.match(step.seen, /signed by itself/);
       assert.deepEqual(titles(step), ["Trust this CA file…"]);
@@ -251,7 +264,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("names an unknown authority; with its CA file all is well (R13)", async () => {
       const server = await mailServer();
       const [fields, more] = trusting();
-      assert.deepEqual(titles(failed(await examine(server.port, { ...fields, tls: {} }), "certificate")), [
+      assert.deepEqual(titles(failed(await examine(server.port, { ...fields, tls: {} }), "certificate", "account")), [
         "Trust this CA file…",
       ]);
       assert.equal((await examine(server.port, fields, more)).ok, true);
@@ -260,7 +273,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("names an expired certificate, its dates and the clock (R19)", async () => {
       const server = await mailServer(undefined, { certificate: "expired" });
       const [fields, more] = trusting("expired");
-      const step = failed(await examine(server.port, fields, more), "certificate");
+      const step = failed(await examine(server.port, fields, more), "certificate", "account");
       assert.match(step.text, /not valid today.*machine's date/);
       assert.match(step.seen, /to 2021-01-01/);
     });
@@ -269,7 +282,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       const server = await mailServer();
       const [fields, more] = trusting();
       const tls = { caFile: "server-ca.pem", servername: "mail.example.com" };
-      const step = failed(await examine(server.port, { ...fields, tls }, more), "certificate");
+      const step = failed(await examine(server.port, { ...fields, tls }, more), "certificate", "account");
       assert.match(step.text, /for another name/);
       assert.match(step.seen, /for localhost/);
       assert.ok(step.fixes.every(({ kind }) => kind === "field"));
@@ -278,8 +291,18 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("names a server that only speaks TLS 1.0", async () => {
       const server = await mailServer(undefined, { old: true });
       const [fields, more] = trusting();
-      const step = failed(await examine(server.port, fields, more), "starttls");
-      assert.match(step.text, /encryption older than the account allows/);
+      const step = failed(await examine(server.port, fields, more), "starttls", "account");
+      assert.match(step.text, /no TLS version that the account allows/);
+      assert.deepEqual(server.signIns, []);
+    });
+
+    it("offers TLS 1.2 where only the account's own minimum stands in the way", async () => {
+      const server = await mailServer(undefined, { newest: "TLSv1.2" });
+      const [fields, more] = trusting();
+      const tls = { caFile: "server-ca.pem", minVersion: "TLSv1.3" };
+      const step = failed(await examine(server.port, { ...fields, tls }, more), "starttls", "account");
+      assert.match(step.text, /no TLS version that the account allows/);
+      assert.deepEqual(step.fixes, [{ kind: "set", title: "Allow TLS 1.2", values: { "tls.minVersion": "TLSv1.2" } }]);
       assert.deepEqual(server.signIns, []);
     });
 
@@ -306,7 +329,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       const refused = await refusedPort();
       const other = await scripted();
       const ports = [{ port: other.port, security: "starttls" as const }];
-      const step = failed(await examine(refused, {}, { ports }), "tcp");
+      const step = failed(await examine(refused, {}, { ports }), "tcp", "offline");
       assert.match(step.text, /Nothing answers at this host and port.*does answer on port/);
       assert.deepEqual(step.fixes, [
         { kind: "set", title: `Use port ${String(other.port)} with STARTTLS`, values: ports[0] },
@@ -316,7 +339,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("names a block when none of the mail ports answers (R42)", async () => {
       const refused = await refusedPort();
       const ports = [{ port: await refusedPort(), security: "tls" as const }];
-      const step = failed(await examine(refused, {}, { ports }), "tcp");
+      const step = failed(await examine(refused, {}, { ports }), "tcp", "offline");
       assert.match(step.text, /firewall or the internet provider blocks mail/);
       assert.deepEqual(titles(step), ["Correct host and port", "Set a proxy"]);
     });
@@ -324,25 +347,52 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
     it("names a port that swallows everything (R28)", async function () {
       if (process.platform === "win32") this.skip();
       const silent = owned(await silentPort(folder));
-      const step = failed(await examine(silent.port, { timeouts: { connection: 300 } }), "tcp");
+      const step = failed(await examine(silent.port, { timeouts: { connection: 300 } }), "tcp", "offline");
       assert.match(step.text, /did not answer in time/);
     });
 
     it("names a server that connects and says nothing (R28)", async () => {
       const server = await scripted(({ command }) => (command === "connect" ? { end: "hang" } : undefined));
-      const step = failed(await examine(server.port, { timeouts: { greeting: 200 } }), "greeting");
+      const step = failed(await examine(server.port, { timeouts: { greeting: 200 } }), "greeting", "offline");
       assert.match(step.text, /did not answer in time/);
+    });
+
+    it("names a silent server the same way where TLS is due, and the ports that answer", async () => {
+      const server = await scripted(({ command }) => (command === "connect" ? { end: "hang" } : undefined));
+      const other = await scripted();
+      const ports = [{ port: other.port, security: "starttls" as const }];
+      const fields = { security: "tls", timeouts: { greeting: 200, connection: 200 } };
+      const step = failed(await examine(server.port, fields, { ports }), "greeting", "offline");
+      assert.match(step.text, /did not answer in time.*does answer on port/);
+      assert.deepEqual(titles(step), [`Use port ${String(other.port)} with STARTTLS`]);
+    });
+
+    it("goes to nobody's other ports when the server has spoken", async () => {
+      const server = await scripted(({ command }) =>
+        command === "connect" ? { reply: "421 4.7.0 too many connections", close: true } : undefined,
+      );
+      const other = await scripted();
+      failed(
+        await examine(server.port, {}, { ports: [{ port: other.port, security: "starttls" }] }),
+        "greeting",
+        "throttled",
+      );
+      assert.equal(other.connections, 0);
+      assert.equal(server.connections, 1);
     });
 
     it("names a host that DNS does not know (R40)", async () => {
       const lookup = (): Promise<never> => Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" }));
-      const step = failed(await examine(25, { host: "mail.example.com" }, { lookup }), "dns");
+      const step = failed(await examine(25, { host: "mail.example.com" }, { lookup }), "dns", "offline");
       assert.match(step.text, /name is not known/);
       assert.equal(titles(step)[0], "Correct the host name");
-      failed(await examine(25, { host: "no-such-host.invalid" }), "dns");
+      failed(await examine(25, { host: "no-such-host.invalid" }), "dns", "offline");
       const silent = (): Promise<never> => new Promise<never>(() => {});
       const slow = { host: "mail.example.com", timeouts: { dns: 50 } };
-      assert.match(failed(await examine(25, slow, { lookup: silent }), "dns").text, /could not be looked up/);
+      assert.match(
+        failed(await examine(25, slow, { lookup: silent }), "dns", "offline").text,
+        /could not be looked up/,
+      );
     });
 
     it("gets through on IPv4 where IPv6 is dead (R18)", async () => {
@@ -365,7 +415,7 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       it(`names the greeting ${reply}`, async () => {
         const server = await scripted(({ command }) => (command === "connect" ? { reply, close: true } : undefined));
         const diagnosis = await examine(server.port);
-        const step = failed(diagnosis, "greeting");
+        const step = failed(diagnosis, "greeting", type);
         assert.equal(diagnosis.failure?.class, type);
         assert.match(step.text, text);
         assert.match(step.seen, new RegExp(reply.slice(0, 9)));
@@ -386,7 +436,11 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       const proxy = await HttpProxy.start();
       await proxy.close();
       const server = await scripted();
-      const step = failed(await examine(server.port, { proxy: `http://127.0.0.1:${String(proxy.port)}` }), "proxy");
+      const step = failed(
+        await examine(server.port, { proxy: `http://127.0.0.1:${String(proxy.port)}` }),
+        "proxy",
+        "offline",
+      );
       assert.match(step.text, /proxy does not answer/);
       assert.ok(titles(step).includes("Connect without a proxy"));
       assert.equal(server.connections, 0);
@@ -396,7 +450,11 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       const proxy = owned(await HttpProxy.start({ user: "p", password: "right" }));
       const server = await scripted();
       const fields = { proxy: `http://127.0.0.1:${String(proxy.port)}`, proxyUser: "p" };
-      const step = failed(await examine(server.port, fields, { credentials: { proxyPassword: "wrong" } }), "proxy");
+      const step = failed(
+        await examine(server.port, fields, { credentials: { proxyPassword: "wrong" } }),
+        "proxy",
+        "account",
+      );
       assert.match(step.text, /proxy refused its user name or password/);
       assert.ok(titles(step).includes("Enter the proxy's password again"));
     });

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import * as tls from "node:tls";
 import { ConnectError, openSocket, type Lookup } from "../../src/mail/connect";
-import { silentLogger } from "../../src/mail/ports";
 import { smtpTransports } from "../../src/mail/transports/smtp";
 import { loopbackAccount } from "../fakes/accounts";
 import {
@@ -138,7 +137,6 @@ describe("the way through a proxy", () => {
           account: loopbackAccount(server.port, { proxy: url(proxy.port), proxyUser: "p" }),
           ca: undefined,
           credentials: { proxyPassword: "right" },
-          logger: silentLogger,
         })();
         bench.owned(transport);
         await transport.open(never);

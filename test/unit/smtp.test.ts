@@ -3,7 +3,6 @@ import { smtpTransports } from "../../src/mail/transports/smtp";
 import { SendError, type Transport } from "../../src/mail/transports/transport";
 import type { Message } from "../../src/mail/message";
 import type { Failure } from "../../src/mail/classify";
-import { silentLogger } from "../../src/mail/ports";
 import { loopbackAccount } from "../fakes/accounts";
 import { ScriptedSmtp, type Script } from "../fakes/scriptedSmtp";
 
@@ -30,7 +29,6 @@ describe("SMTP transport (R1, R3, R11, R32)", () => {
       account: loopbackAccount(server.port, more),
       ca: undefined,
       credentials,
-      logger: silentLogger,
     })();
     open.push(transport);
     return transport;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type { Failure } from "../../src/mail/classify";
-import { silentLogger } from "../../src/mail/ports";
 import { smtpTransports } from "../../src/mail/transports/smtp";
 import { SendError } from "../../src/mail/transports/transport";
 import { loopbackAccount } from "../fakes/accounts";
@@ -29,7 +28,7 @@ describe("STARTTLS, certificates and sign-in against a real server (R11-R14, R37
       user: "ada@example.com",
       ...more,
     });
-    const transport = smtpTransports({ account, ca: authority, credentials: { password }, logger: silentLogger })();
+    const transport = smtpTransports({ account, ca: authority, credentials: { password } })();
     try {
       await transport.open(never);
       await transport.close();

@@ -37,6 +37,7 @@ const topics: readonly (readonly [topic: string, heading: string, failures: read
       { stage: "connect", systemCode: "DEPTH_ZERO_SELF_SIGNED_CERT" },
       { stage: "connect", systemCode: "ERR_TLS_CERT_ALTNAME_INVALID" },
       { stage: "connect", systemCode: "CERT_HAS_EXPIRED" },
+      { stage: "connect", systemCode: "CERT_REVOKED" },
       { stage: "connect", systemCode: "ERR_SSL_UNSUPPORTED_PROTOCOL" },
       { stage: "connect", systemCode: "ERR_SSL_ANYTHING" },
     ],

@@ -5,11 +5,12 @@ import { TLSSocket } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Account } from "../account";
 import { secureContext } from "../certificates";
-import { classify, ownFailures, type Failure, type Stage } from "../classify";
+import { classify, ownFailures, type Failure, type RawFailure, type Stage } from "../classify";
 import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "../connect";
 import type { Message } from "../message";
-import type { Credentials, Logger } from "../ports";
+import type { Credentials } from "../ports";
 import { plainText } from "../problems";
+import { secretRemover } from "../secretText";
 import { SendError, type Gate, type Receipt, type Transport } from "./transport";
 
 /** The body goes to the socket in pieces, so that "read to its end" comes as late as it can. */
@@ -17,6 +18,9 @@ const pieceBytes = 64 * 1024;
 
 /** How long a server may take to end a transaction, milliseconds; then a new connection is quicker. */
 const resetMs = 5_000;
+
+/** No limit, as the engine's timers can hold it: to the engine 0 is its default. */
+const endlessMs = 2_147_483_647;
 
 /** nodemailer's error, as far as we look at it: its `code` alone cannot tell a safe failure from a lost reply. */
 interface EngineError extends Error {
@@ -31,7 +35,7 @@ interface EngineError extends Error {
 /** Sees a connection being opened, step by step. */
 export interface SmtpWatch {
   connect(event: ConnectEvent): void;
-  /** A command or a reply, without its end; what signs in is masked. */
+  /** A command or a reply, without its end and without secrets. */
   said(who: "client" | "server", text: string): void;
   secured(socket: TLSSocket): void;
 }
@@ -42,7 +46,6 @@ export interface SmtpOptions {
   /** PEM text of the account's own authorities. */
   readonly ca: string | undefined;
   readonly credentials: Credentials;
-  readonly logger: Logger;
   readonly watch?: SmtpWatch;
   /** Asked instead of the system for the server's addresses. */
   readonly lookup?: Lookup;
@@ -51,11 +54,10 @@ export interface SmtpOptions {
 /** Makes transports for one account; they share the parsed certificates. */
 export function smtpTransports(options: SmtpOptions): () => SmtpTransport {
   const { account } = options;
-  const context = account.security === "none" ? undefined : secureContext(options.ca);
+  const context = account.security === "none" ? undefined : secureContext(options.ca, account.tls.minVersion);
   const tls = {
     ...(context !== undefined && { secureContext: context }),
     rejectUnauthorized: account.tls.verify,
-    minVersion: account.tls.minVersion,
     ...(account.tls.servername !== "" && { servername: account.tls.servername }),
   };
   return () => new SmtpTransport(options, tls);
@@ -67,11 +69,14 @@ export class SmtpTransport implements Transport {
   private stage: Stage = "connect";
   /** Takes what the connection reports while nobody waits for a callback. */
   private waiter: { readonly connection: SMTPConnection; fail(error: EngineError): void } | undefined;
+  private readonly withoutSecrets: (text: string) => string;
 
   constructor(
     private readonly options: SmtpOptions,
     private readonly tls: SMTPConnection["options"]["tls"],
-  ) {}
+  ) {
+    this.withoutSecrets = secretRemover(options.account, options.credentials);
+  }
 
   async open(signal: AbortSignal): Promise<void> {
     if (this.connection !== undefined) return;
@@ -87,9 +92,9 @@ export class SmtpTransport implements Transport {
       ignoreTLS: account.security === "none",
       // A neutral name: the machine's own is nobody's business (RFC 5321 §4.1.3 allows an address literal).
       name: "[127.0.0.1]",
-      connectionTimeout: account.timeouts.connection,
-      greetingTimeout: account.timeouts.greeting,
-      socketTimeout: account.timeouts.socket,
+      connectionTimeout: account.timeouts.connection || endlessMs,
+      greetingTimeout: account.timeouts.greeting || endlessMs,
+      socketTimeout: account.timeouts.socket || endlessMs,
       tls: this.tls,
       ...this.watching(() => connection),
     });
@@ -138,9 +143,9 @@ export class SmtpTransport implements Transport {
         `MAIL FROM:<${address.replaceAll(/[\r\n<>]/g, "")}>${parameter}`,
       );
     });
-    if (!reply.startsWith("2")) throw new SendError(classify({ stage: "mail", reply }));
+    if (!reply.startsWith("2")) throw new SendError(this.judge({ stage: "mail", reply }));
     await this.reset(connection, signal);
-    return plainText(reply);
+    return this.words(reply);
   }
 
   async send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt> {
@@ -150,7 +155,7 @@ export class SmtpTransport implements Transport {
     if (connection === undefined) throw new SendError(classify({ stage: "mail" }));
     if (message.smtpUtf8 && !extensionsOf(connection).includes("SMTPUTF8")) throw this.own("smtpUtf8");
     const body = new GatedBody(message.bytes, async () => {
-      const refused = refusalOf(connection);
+      const refused = this.refusalOf(connection);
       // All or nobody: what is handed over for some cannot be called back for the others.
       if (refused !== undefined) throw refused;
       await gate();
@@ -169,7 +174,7 @@ export class SmtpTransport implements Transport {
         body,
       );
       const { response, serverMessageId } = info;
-      return { reply: plainText(response), ...(serverMessageId !== undefined && { serverMessageId }) };
+      return { reply: this.words(response), ...(serverMessageId !== undefined && { serverMessageId }) };
     } catch (error) {
       body.destroy();
       // After DATA was answered the session cannot be used for anything else than the body we will not send.
@@ -209,7 +214,7 @@ export class SmtpTransport implements Transport {
       // A name server that keeps silent is no port that does.
       const systemCode = step === "dns" && !/^(?:ENOTFOUND|ENODATA|EAI_AGAIN)$/.test(code) ? "EDNS" : code;
       const failure = classify({ stage: "connect", systemCode });
-      throw new SendError(reply === "" ? failure : { ...failure, reply: plainText(reply) });
+      throw new SendError(reply === "" ? failure : { ...failure, reply: this.words(reply) });
     }
   }
 
@@ -225,7 +230,7 @@ export class SmtpTransport implements Transport {
         secured = true;
         watch.secured(socket);
       }
-      watch.said(entry.tnx, text);
+      watch.said(entry.tnx, this.withoutSecrets(text));
     };
     const quiet = (): void => {};
     const logger = { level: quiet, trace: quiet, debug: hear, info: quiet, warn: quiet, error: quiet, fatal: quiet };
@@ -294,7 +299,7 @@ export class SmtpTransport implements Transport {
     const refused = first?.recipient;
     const systemCode = error.timeoutType !== undefined ? "ETIMEDOUT" : (error.originalCode ?? error.code);
     const stage = stageOf(error, this.stage);
-    const failure = classify({
+    const failure = this.judge({
       stage,
       ...(error.response !== undefined && { reply: first?.response ?? error.response }),
       ...(systemCode !== undefined && { systemCode }),
@@ -304,6 +309,34 @@ export class SmtpTransport implements Transport {
       return new SendError({ ...ownFailures.noStarttls, stage: "starttls" });
     if (error.code === "EMESSAGE" && error.response === undefined) return this.own("tooLarge");
     return new SendError(failure);
+  }
+
+  /** The engine's bookkeeping of the envelope; asked for right before the body, when every RCPT has its reply. */
+  private refusalOf(connection: SMTPConnection): SendError | undefined {
+    const envelope = (
+      connection as unknown as { readonly _envelope: { readonly rejectedErrors?: EngineError["rejectedErrors"] } }
+    )._envelope;
+    const first = envelope.rejectedErrors?.[0];
+    if (first === undefined) return undefined;
+    const failure = this.judge({
+      stage: "rcpt",
+      ...(first.response !== undefined && { reply: first.response }),
+      ...(first.recipient !== undefined && { refused: first.recipient }),
+    });
+    return new SendError(
+      failure.class === "recipient" ? { ...failure, text: ownFailures.partlyRefused.text } : failure,
+    );
+  }
+
+  /** Judges by every word that came; keeps none that is a secret. */
+  private judge(raw: RawFailure): Failure {
+    const failure = classify(raw);
+    return raw.reply === undefined ? failure : { ...failure, reply: this.words(raw.reply) };
+  }
+
+  /** What is kept of a reply. */
+  private words(reply: string): string {
+    return plainText(this.withoutSecrets(reply));
   }
 
   private own(what: keyof typeof ownFailures): SendError {
@@ -353,21 +386,6 @@ class GatedBody extends Readable {
     this.offset = end;
     this.push(piece);
   }
-}
-
-/** The engine's bookkeeping of the envelope; asked for right before the body, when every RCPT has its reply. */
-function refusalOf(connection: SMTPConnection): SendError | undefined {
-  const envelope = (
-    connection as unknown as { readonly _envelope: { readonly rejectedErrors?: EngineError["rejectedErrors"] } }
-  )._envelope;
-  const first = envelope.rejectedErrors?.[0];
-  if (first === undefined) return undefined;
-  const failure: Failure = classify({
-    stage: "rcpt",
-    ...(first.response !== undefined && { reply: first.response }),
-    ...(first.recipient !== undefined && { refused: first.recipient }),
-  });
-  return new SendError(failure.class === "recipient" ? { ...failure, text: ownFailures.partlyRefused.text } : failure);
 }
 
 function extensionsOf(connection: SMTPConnection): readonly string[] {

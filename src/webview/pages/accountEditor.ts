@@ -38,6 +38,8 @@ export interface AccountEditor {
   /** Turns to the first field that keeps the account from being used, opening its section. */
   focusFirstError(problems: readonly FormProblem[]): void;
   focusFirst(): void;
+  /** Turns to a field by its name, opening the section that hides it. */
+  focusField(name: keyof AccountForm | keyof TypedSecrets): void;
 }
 
 type TextName = { [K in keyof AccountForm]: AccountForm[K] extends string ? K : never }[keyof AccountForm];
@@ -208,6 +210,12 @@ export function accountEditor(actions: EditorActions): AccountEditor {
 
   for (const each of [sections.network, sections.limits]) setLevel(each, 3);
 
+  function focusField(name: keyof AccountForm | keyof TypedSecrets): void {
+    const field = { ...fields, password, proxyPassword }[name];
+    if (advanced.contains(field.element)) advanced.open = true;
+    field.focus();
+  }
+
   let warned = false;
   /** Opens what hides something wrong, once: after that the person may close it. */
   function reveal(): void {
@@ -219,14 +227,13 @@ export function accountEditor(actions: EditorActions): AccountEditor {
   return {
     element: root,
     focusFirst: () => fields.provider.focus(),
+    focusField,
     focusFirstError: (problems) => {
       const wrong = new Set(problems.filter((problem) => problem.severity === "error").map((problem) => problem.field));
       const first = (Object.keys(fields) as (keyof AccountForm)[])
         .filter((name) => wrong.has(name))
         .sort((a, b) => position(fields[a].element) - position(fields[b].element))[0];
-      if (first === undefined) return;
-      if (advanced.contains(fields[first].element)) advanced.open = true;
-      fields[first].focus();
+      if (first !== undefined) focusField(first);
     },
     show: (editing, state) => {
       const { form, saved, secret } = editing;
@@ -264,7 +271,9 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       password.describe(facts?.passwordHint ?? "", passwordPage(facts));
       fields.proxyUser.visible = form.proxy.trim() !== "" || form.proxyUser !== "";
       fields.user.visible = password.visible = form.auth !== "none";
-      proxyPassword.visible = form.proxyUser.trim() !== "" || editing.typed.proxyPassword !== "";
+      // The user of VS Code's own proxy stands in that setting.
+      proxyPassword.visible =
+        form.proxyUser.trim() !== "" || form.proxy.trim() === "vscode" || editing.typed.proxyPassword !== "";
       if (password.value !== editing.typed.password) password.value = editing.typed.password;
       if (proxyPassword.value !== editing.typed.proxyPassword) proxyPassword.value = editing.typed.proxyPassword;
       proxyPassword.mark(editing.typed.proxyPassword !== "");
@@ -345,6 +354,11 @@ function passwordMessages(editing: Editing, facts: ProviderFacts | undefined): r
   if (facts?.retired !== undefined) messages.push({ severity: "warning", text: facts.retired });
   if (secret.kind === "stored" && password === "" && isMoved(editing)) {
     const text = "The stored password belongs to the account as it was saved. Enter it again for this one.";
+    messages.push({ severity: "information", text });
+  }
+  if (secret.kind === "lost" && password === "") {
+    const text =
+      "The password that you stored is gone: VS Code could not keep it, most likely because this system has no keyring. It is asked for when it is needed.";
     messages.push({ severity: "information", text });
   }
   if (secret.kind === "elsewhere" && password === "") {

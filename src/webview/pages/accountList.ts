@@ -1,9 +1,12 @@
 /** The list of accounts on the left. */
+import type { SettingsState } from "../protocol";
 import { button } from "./controls";
 import { element } from "./dom";
+import type { Draft } from "./drafts";
+import { keyOf, newKey, sandboxKey } from "./drafts";
 
 /** One line of the list. */
-export interface ListItem {
+interface ListItem {
   readonly key: string;
   readonly title: string;
   readonly detail: string;
@@ -85,4 +88,47 @@ function fillRow(row: HTMLLIElement, item: ListItem, selected: boolean): void {
   target.classList.toggle("selected", selected);
   if (selected) target.setAttribute("aria-current", "true");
   else target.removeAttribute("aria-current");
+}
+
+/** The lines for every account, the one that is not saved yet, and the sandbox. */
+export function listItems(
+  { accounts, defaultId, levels }: SettingsState,
+  drafts: ReadonlyMap<string, Draft>,
+): readonly ListItem[] {
+  const labels = new Map(levels.map(({ level, label }) => [level, label]));
+  const saved = accounts.map((card): ListItem => {
+    const key = keyOf(card.id, card.level);
+    return {
+      key,
+      title: card.id,
+      detail: [card.form.host, labels.get(card.level)].filter((part) => part !== "" && part !== undefined).join(" · "),
+      isDefault: card.id === defaultId,
+      modified: drafts.has(key),
+      broken: card.problems.some((problem) => problem.severity === "error"),
+    };
+  });
+  const fresh = drafts.get(newKey);
+  return [
+    ...saved,
+    ...(fresh === undefined ? [] : [itemOfNew(fresh)]),
+    {
+      key: sandboxKey,
+      title: "Sandbox",
+      detail: "Built in · nothing leaves this machine",
+      isDefault: defaultId === sandboxKey,
+      modified: false,
+      broken: false,
+    },
+  ];
+}
+
+function itemOfNew({ form }: Draft): ListItem {
+  return {
+    key: newKey,
+    title: form.name.trim() === "" ? "New account" : form.name,
+    detail: form.host === "" ? "Not saved yet" : `${form.host} · not saved yet`,
+    isDefault: false,
+    modified: true,
+    broken: false,
+  };
 }

@@ -6,6 +6,7 @@ import type {
   AccountForm,
   AccountLevel,
   FormProblem,
+  KeptDrafts,
   SettingsState,
   TypedSecrets,
 } from "../protocol";
@@ -21,9 +22,6 @@ export interface Draft {
   readonly touched: ReadonlySet<string>;
   readonly problems: readonly FormProblem[];
 }
-
-/** What the page's state holds of the drafts. */
-export type KeptDrafts = readonly (readonly [string, Pick<Draft, "form" | "level" | "previous">])[];
 
 /** The key of the built-in account, and of an account that does not exist yet. */
 export const sandboxKey = "sandbox";
@@ -59,12 +57,15 @@ export function draftOf({ id, level, form, problems }: AccountCard): Draft {
 /** Drafts from the page's state. */
 export function restored(kept: KeptDrafts): [string, Draft][] {
   // What an older version kept knows nothing of fields that came later.
-  return kept.map(([key, draft]) => [key, { ...draft, form: { ...blank, ...draft.form }, ...untouched }]);
+  return kept.map(([key, { form, level, previous }]) => [
+    key,
+    { form: { ...blank, ...form }, level, previous, ...untouched },
+  ]);
 }
 
 /** Drafts for the page's state, without passwords. */
 export function kept(drafts: ReadonlyMap<string, Draft>): KeptDrafts {
-  return [...drafts].map(([key, { form, level, previous }]) => [key, { form, level, previous }]);
+  return [...drafts].map(([key, draft]) => [key, editOf(draft)]);
 }
 
 /** Whether a draft says something else than what is saved. */

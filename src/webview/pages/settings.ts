@@ -4,6 +4,7 @@ import type {
   AccountCard,
   AccountForm,
   FormProblem,
+  KeptDrafts,
   SettingsHost,
   SettingsPage,
   SettingsState,
@@ -12,10 +13,9 @@ import type {
 import type { Editing } from "./accountEditor";
 import { accountEditor } from "./accountEditor";
 import { accountHeading } from "./accountHeading";
-import type { ListItem } from "./accountList";
-import { accountList } from "./accountList";
+import { accountList, listItems } from "./accountList";
 import { connect, element } from "./dom";
-import type { Draft, KeptDrafts } from "./drafts";
+import type { Draft } from "./drafts";
 import {
   changed,
   draftOf,
@@ -101,8 +101,10 @@ run(start());
 async function start(): Promise<void> {
   // Before the first state arrives, by whatever way: showing one keeps what there is.
   const before = connection.state();
-  for (const [key, draft] of restored(before?.drafts ?? [])) drafts.set(key, draft);
-  selected = before?.selected ?? "";
+  // A panel that was closed has no state of its own any more.
+  const unsaved = before?.drafts ?? (await host.request("drafts"));
+  for (const [key, draft] of restored(unsaved)) drafts.set(key, draft);
+  selected = before?.selected ?? unsaved[0]?.[0] ?? "";
   show(await host.request("load"));
 }
 
@@ -274,28 +276,10 @@ function endTest(): void {
 
 /** Does what a step of a test offers; whether it helps, the person finds out by testing again. */
 function mend(fix: TestFix): void {
-  if (fix.kind === "field" && !focusField(fix.field)) run(enterAgain());
+  if (fix.kind === "field") editor.focusField(fix.field);
   if (fix.kind !== "set") return;
   edit((draft) => filled(draft, fix.values, state?.accounts ?? []));
   bar.say("information", "Filled in. Test again to see whether that helps.");
-  bar.focusTest();
-}
-
-/** Turns to a field of the form, opening the section that hides it; false when the form has none of this name. */
-function focusField(name: string): boolean {
-  const field = editor.element.querySelector(`[data-field="${name}"]`);
-  for (let part = field; part !== null; part = part.parentElement)
-    if (part instanceof HTMLDetailsElement) part.open = true;
-  field?.querySelector<HTMLElement>(".field-control > *")?.focus();
-  return field !== null;
-}
-
-/** A secret without a field, such as the proxy's, is asked for by the host once there is no stored one. */
-async function enterAgain(): Promise<void> {
-  const id = selectedCard()?.id ?? currentDraft()?.form.name.trim() ?? "";
-  if (!(await host.request("forgetPassword", id))) return;
-  endTest();
-  bar.say("information", "Forgotten. Test again: it is asked for then.");
   bar.focusTest();
 }
 
@@ -333,7 +317,7 @@ function render(): void {
   if (tested !== undefined && tested.what !== whatIsEdited()) endTest();
   const card = selectedCard();
   const draft = currentDraft();
-  list.show(listItems(state), selected);
+  list.show(listItems(state, drafts), selected);
   if (card !== undefined) heading.show({ kind: "saved", card }, state);
   else heading.show({ kind: draft === undefined ? "sandbox" : "new" }, state);
   editor.element.hidden = bar.element.hidden = draft === undefined;
@@ -341,10 +325,17 @@ function render(): void {
     editor.show(editingOf(draft, card), state);
     bar.setModified(drafts.has(selected));
   }
-  connection.keep({
-    selected,
-    drafts: kept(drafts),
-  });
+  keep(kept(drafts));
+}
+
+let keptText = "[]";
+/** Keeps what is unsaved twice: VS Code's state of the page for a reload, and the host for a panel that is closed. */
+function keep(unsaved: KeptDrafts): void {
+  connection.keep({ selected, drafts: unsaved });
+  const text = JSON.stringify(unsaved);
+  if (text === keptText) return;
+  keptText = text;
+  host.event("keepDrafts", unsaved);
 }
 
 function editingOf(draft: Draft, card: AccountCard | undefined): Editing {
@@ -356,45 +347,6 @@ function editingOf(draft: Draft, card: AccountCard | undefined): Editing {
     secret: card?.secret ?? { kind: "none", changes: [] },
     touched: card === undefined ? draft.touched : new Set(Object.keys(draft.form)),
     problems: draft.problems,
-  };
-}
-
-function listItems({ accounts, defaultId, levels }: SettingsState): readonly ListItem[] {
-  const labels = new Map(levels.map(({ level, label }) => [level, label]));
-  const saved = accounts.map((card): ListItem => {
-    const key = keyOf(card.id, card.level);
-    return {
-      key,
-      title: card.id,
-      detail: [card.form.host, labels.get(card.level)].filter((part) => part !== "" && part !== undefined).join(" · "),
-      isDefault: card.id === defaultId,
-      modified: drafts.has(key),
-      broken: card.problems.some((problem) => problem.severity === "error"),
-    };
-  });
-  const fresh = drafts.get(newKey);
-  return [
-    ...saved,
-    ...(fresh === undefined ? [] : [itemOfNew(fresh)]),
-    {
-      key: sandboxKey,
-      title: "Sandbox",
-      detail: "Built in · nothing leaves this machine",
-      isDefault: defaultId === sandboxKey,
-      modified: false,
-      broken: false,
-    },
-  ];
-}
-
-function itemOfNew({ form }: Draft): ListItem {
-  return {
-    key: newKey,
-    title: form.name.trim() === "" ? "New account" : form.name,
-    detail: form.host === "" ? "Not saved yet" : `${form.host} · not saved yet`,
-    isDefault: false,
-    modified: true,
-    broken: false,
   };
 }
 
