@@ -7,11 +7,15 @@ const activeEditor = `${activeGroup} .editor-instance .monaco-editor[data-uri]`;
 
 /** Opens a file of the workspace and resolves when its editor is shown. */
 export async function openFile(page: Page, relativePath: string): Promise<void> {
-  await openByPath(page, relativePath);
-  await page
-    .locator(`${activeGroup} .monaco-editor[data-uri$="/${encodeURI(relativePath)}"]`)
-    .first()
-    .waitFor();
+  const editor = page.locator(`${activeGroup} .monaco-editor[data-uri$="/${encodeURI(relativePath)}"]`).first();
+  // A webview that takes the focus just then closes Go to File without an answer: a person would ask again.
+  await eventually(`${relativePath} in the active editor`, async () => {
+    await openByPath(page, relativePath);
+    return await editor.waitFor({ timeout: 10_000 }).then(
+      () => true,
+      () => undefined,
+    );
+  });
 }
 
 /** The whole text of the active editor, saved or not. */
