@@ -1,4 +1,5 @@
 /** The campaigns of the workspace: which there are, what they consist of, and when any of that changes. */
+import { stat } from "node:fs/promises";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { DisposableStore } from "./dispose";
@@ -46,6 +47,7 @@ export class CampaignFiles implements Disposable {
     const files = this.owned.add(vscode.workspace.createFileSystemWatcher("**/*"));
     this.owned.add(files.onDidChange((uri) => this.touched(uri)));
     this.owned.add(files.onDidCreate((uri) => this.cameOrWent(uri)));
+    this.owned.add(files.onDidCreate((uri) => void this.folderCame(uri)));
     this.owned.add(files.onDidDelete((uri) => this.cameOrWent(uri)));
     this.owned.add(vscode.workspace.onDidChangeTextDocument(({ document }) => this.touched(document.uri)));
   }
@@ -98,6 +100,12 @@ export class CampaignFiles implements Disposable {
     for (const [campaign, parts] of this.parts) {
       if (parts.has(fsPath) || isBelow(path.dirname(campaign), fsPath)) this.announce(campaign);
     }
+  }
+
+  /** Of a folder that is moved in, or filled as soon as it is made, VS Code tells; of the campaigns in it it may not. */
+  private async folderCame({ fsPath }: vscode.Uri): Promise<void> {
+    const found = await stat(fsPath).catch(() => undefined);
+    if (found?.isDirectory() === true) this.forgetList();
   }
 
   private announce(campaign: string): void {

@@ -1,6 +1,7 @@
 /** Problems as VS Code shows them: the right file, line and code for each kind of bad input. */
 import assert from "node:assert/strict";
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import * as vscode from "vscode";
@@ -162,6 +163,14 @@ describe("diagnostics", () => {
       );
     });
   }
+
+  it("notices a copied id in a folder that was moved into the workspace", async () => {
+    await open({ "hello.mail.md": campaign(), "people.csv": people });
+    const outside = await mkdtemp(path.join(tmpdir(), "bulk-mail-moved-"));
+    await writeFiles(outside, { "copy.mail.md": campaign(), "people.csv": people });
+    await rename(outside, uri("moved").fsPath);
+    await shows("the copied id", "hello.mail.md", ["id.copied"]);
+  });
 
   it("has nothing to say about a good campaign, and counts it in the CodeLens", async () => {
     await open({ "hello.mail.md": campaign(), "people.csv": people });
