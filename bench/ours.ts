@@ -11,6 +11,7 @@ import {
   runCampaign,
   silentLogger,
   systemClock,
+  unlimited,
 } from "../src/mail/index";
 import { writeCampaign } from "./campaign";
 
@@ -43,6 +44,7 @@ async function main(): Promise<void> {
           maxAttempts: 1,
           retryInitialDelay: 1,
           retryMaxDelay: 1,
+          ...unlimited,
           pauseAfterFailures: 1,
         },
         previousRunId: undefined,

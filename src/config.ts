@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { ProgressPlace, SettingKey, SettingTypes } from "./contributions";
 import { checkedSetting, section, settings } from "./contributions";
+import { unlimited } from "./mail/index";
 import type { Account, CsvOptions, Pace } from "./mail/index";
 
 /** Where a setting stands: the nearer level wins. `workspaceFolder` exists in workspaces of several folders only. */
@@ -83,7 +84,7 @@ export function readPace(account: Account | undefined, level: Level, scope?: Set
       mine === 0 ? theirs : theirs === 0 ? mine : Math.min(mine, theirs),
     ),
   };
-  if (account === undefined) return Object.freeze({ delay: 0, connections: 1, ...retries });
+  if (account === undefined) return Object.freeze({ delay: 0, connections: 1, ...unlimited, ...retries });
   const own = level === "user";
   const delay = account.limits.delay ?? (own ? userValue("sending.delay") : read("sending.delay", scope));
   const connections =
@@ -93,6 +94,7 @@ export function readPace(account: Account | undefined, level: Level, scope?: Set
   return Object.freeze({
     delay: Math.max(delay, slower ?? 0),
     connections: Math.min(connections, fewer ?? connections),
+    ...unlimited,
     ...retries,
   });
 }

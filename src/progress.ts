@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { ProgressPlace } from "./contributions";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
+import { waitingText } from "./mail/index";
 import { unlinked } from "./notify";
 import { progressText, settled } from "./runView";
 import type { RunView } from "./runView";
@@ -101,7 +102,7 @@ export function phaseText(view: RunView): string {
     case "sending":
       return progressText(view);
     case "waiting":
-      return `${progressText(view)} · waiting`;
+      return `${progressText(view)} · ${view.waiting === undefined ? "waiting" : unlinked(waitingText(view.waiting, Date.now()))}`;
     case "stopping":
       return `${progressText(view)} · awaiting the last replies`;
     case "paused":

@@ -1,4 +1,5 @@
 /** The one toast at a run's end, and none where the person asked for the end. */
+import { momentText, waitingText } from "./mail/index";
 import type { Totals } from "./mail/index";
 import { unlinked } from "./notify";
 import type { Action, Notifications } from "./notify";
@@ -48,6 +49,14 @@ export function announceEnd(end: RunEnd, speak: Notifications, actions: EndActio
     case "stopped":
     case "limit":
       return;
+    case "later": {
+      speak.info(`${name} rests: ${waitingText(ending.waiting, Date.now())}.`, resume);
+      return;
+    }
+    case "missed": {
+      speak.warn(`${name} was to start at ${momentText(Date.parse(ending.startAt), Date.now())}, and did not.`, resume);
+      return;
+    }
     case "account": {
       speak.error(`${name} stopped. ${ending.failure.text}`, accounts, resume, showLog);
       return;

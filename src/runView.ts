@@ -1,5 +1,5 @@
 /** How a run stands and how it came to rest, as every place that shows it sees it. */
-import type { RunSummary, Totals } from "./mail/index";
+import type { RunSummary, Totals, Waiting } from "./mail/index";
 
 /** How a run stands. */
 export interface RunView {
@@ -11,6 +11,8 @@ export interface RunView {
   readonly total: number;
   /** Undefined before the first snapshot. */
   readonly totals: Totals | undefined;
+  /** What it waits for, when `phase` is `waiting`. */
+  readonly waiting?: Waiting | undefined;
 }
 
 /** How a run came to rest. */

@@ -337,7 +337,7 @@ export class SendTask implements Disposable {
     if (active === undefined) return;
     const phase =
       active.asked !== undefined ? "stopping" : progress.state === "starting" ? "preparing" : progress.state;
-    this.update(active, { phase, total: progress.total, totals: progress });
+    this.update(active, { phase, total: progress.total, totals: progress, waiting: progress.waiting });
   }
 
   private rest(active: Active, outcome: RunEnd["outcome"] | undefined): RunEnd {

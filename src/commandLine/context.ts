@@ -10,6 +10,7 @@ import {
   plainText,
   resolveProxy,
   senderOf,
+  unlimited,
   type Account,
   type CsvOptions,
   type Files,
@@ -131,6 +132,7 @@ export function paceOf(settingsFile: SettingsFile, account: Account | undefined)
   return {
     delay: account === undefined ? 0 : (account.limits.delay ?? settingsFile.get("sending.delay")),
     connections: account === undefined ? 1 : (account.limits.connections ?? settingsFile.get("sending.connections")),
+    ...unlimited,
     maxAttempts: settingsFile.get("retry.maxAttempts"),
     retryInitialDelay: settingsFile.get("retry.initialDelay"),
     retryMaxDelay: settingsFile.get("retry.maxDelay"),

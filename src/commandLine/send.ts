@@ -14,6 +14,7 @@ import {
   runUnderAnotherId,
   sandboxDirectory,
   systemClock,
+  waitingText,
   worldOf,
   type CheckResult,
   type Credentials,
@@ -212,6 +213,12 @@ async function conclude(context: Context, plan: Plan, summary: RunSummary): Prom
     case "limit":
       lines.push("The limit is reached. Send again to go on.");
       break;
+    case "later":
+      lines.push(`Paused: ${waitingText(ending.waiting, Date.now())}. Send again to go on: nobody is mailed twice.`);
+      break;
+    case "missed":
+      lines.push(`It was to start at ${ending.startAt} and did not. Send again to start it now.`);
+      break;
     case "account":
       lines.push(ending.failure.text);
       if (ending.failure.reply !== undefined) lines.push(`The server said: ${ending.failure.reply}`);
@@ -255,8 +262,10 @@ function exitCode({ ending, failed, unknown }: RunSummary): number {
         ? exit.paused
         : exit.account;
     case "failures":
+    case "later":
     case "limit":
     case "locked":
+    case "missed":
       return exit.paused;
   }
 }

@@ -361,6 +361,7 @@ export class Lanes {
       state: state === "sending" && this.resting.aborted ? "stopping" : state,
       total: mail + invalid + skipped,
       startedAt: this.startedAt,
+      waiting: undefined,
       remainingMs: this.settledMessages === 0 ? undefined : Math.round(each * totals.pending),
     });
   }

@@ -5,8 +5,9 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { readFile, readdir, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
-import { hostname, uptime } from "node:os";
+import { hostname } from "node:os";
 import * as path from "node:path";
+import { bootId, isComputed, sameBoot } from "./boot";
 import { systemClock, type Clock } from "./ports";
 
 /** How often an owner shows that it lives, and how long it may be silent, milliseconds. */
@@ -206,25 +207,6 @@ function processStart(pid: number): string {
   } catch {
     return "";
   }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return `minute-${String(Math.round((Date.now() / 1000 - uptime()) / 60))}`;
-  }
-}
-
-function isComputed(bootId: string): boolean {
-  return bootId.startsWith("minute-");
-}
-
-/** Boot times computed from the clock wander by a little. */
-function sameBoot(a: string, b: string): boolean {
-  if (a === b) return true;
-  const minutes = [a, b].map((id) => Number(/^minute-(\d+)$/.exec(id)?.[1]));
-  return Math.abs((minutes[0] ?? NaN) - (minutes[1] ?? NaN)) <= 2;
 }
 
 function pidNamespace(): string {

@@ -8,6 +8,7 @@ import { readCertificates } from "./delivery";
 import { diskFiles, FileError, stampOf, syncDirectory, type Files } from "./files";
 import { readHistory, type History } from "./journal";
 import { acquireLock, holder } from "./lock";
+import type { Pace } from "./pace";
 import type { Clock } from "./ports";
 import type { CheckResult, Counts, Prepared, SenderDefaults } from "./preflight";
 import type { CsvOptions } from "./recipients";
@@ -48,17 +49,8 @@ export interface Plan {
   /** PEM text of the account's own authorities, as it was when confirmed. */
   readonly ca: string | undefined;
   readonly pace: Pace;
-}
-
-/** How fast a run goes and how long it tries. Milliseconds. */
-export interface Pace {
-  readonly delay: number;
-  readonly connections: number;
-  readonly maxAttempts: number;
-  readonly retryInitialDelay: number;
-  readonly retryMaxDelay: number;
-  /** Pause after this many final failures in a row; 0 never. */
-  readonly pauseAfterFailures: number;
+  /** Not before this moment, ISO 8601; undefined is at once. */
+  readonly startAt?: string | undefined;
 }
 
 /** What a host gives to make a plan. */
@@ -71,6 +63,7 @@ export interface PlanRequest {
   readonly csv: CsvOptions;
   readonly sender: SenderDefaults;
   readonly pace: Pace;
+  readonly startAt?: string | undefined;
   /**
    * The run that was the campaign's last when the person decided on a new one (undefined: none). If another window started
    * one meanwhile, no plan is made: two plans for the same people would mail them twice.
@@ -165,6 +158,7 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
         attachments,
         ca: target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined,
         pace: request.pace,
+        startAt: request.startAt,
       };
       await writeSynced(path.join(draft, "plan.json"), JSON.stringify(plan, undefined, 1));
       await syncDirectory(draft);

@@ -1,4 +1,6 @@
 /** What the core asks of the outside. Hosts implement these; nothing else in `src/mail` touches time, chance or a log. */
+import { uptime } from "node:os";
+import { bootId } from "./boot";
 
 /** Time. Everything that waits or stamps goes through here, so tests can turn the hands. */
 export interface Clock {
@@ -6,6 +8,8 @@ export interface Clock {
   now(): number;
   /** A clock that never runs back, in milliseconds: for durations and pace. */
   monotonic(): number;
+  /** The boot of the machine and the milliseconds since, time asleep included: it goes on when the wall clock is set. */
+  boot(): { readonly id: string; readonly ms: number };
   /** Resolves after `ms` milliseconds, or at once (without throwing) when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -39,6 +43,7 @@ export interface Ports {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  boot: () => ({ id: bootId(), ms: uptime() * 1000 }),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted === true) return resolve();

@@ -1,6 +1,6 @@
 /** What follows a failed attempt. Pure: everything it needs comes in. */
 import type { Failure, Stage } from "./classify";
-import type { Pace } from "./plan";
+import type { Pace } from "./pace";
 
 /** What the sender does next. */
 export type Decision =

@@ -8,9 +8,11 @@ import { Journal, JournalError, readHistory } from "./journal";
 import { Lanes } from "./lanes";
 import { acquireLock, type Busy, type Lock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
+import type { Pace } from "./pace";
 import type { Ports } from "./ports";
 import { prepareCampaign, suppression } from "./preflight";
 import { plainText } from "./problems";
+import type { Waiting } from "./waiting";
 
 /** A whole picture of a run at one moment. */
 export interface Progress extends Totals {
@@ -21,6 +23,8 @@ export interface Progress extends Totals {
   readonly startedAt: string;
   /** Milliseconds until the rest is sent at the present pace; undefined when it cannot be said. */
   readonly remainingMs: number | undefined;
+  /** What the run waits for, when `state` is `waiting`. */
+  readonly waiting: Waiting | undefined;
 }
 
 /** What became of one attempt. */
@@ -49,6 +53,10 @@ export type Ending =
   | { readonly kind: "stopped" }
   /** The limit given for this stretch was reached. */
   | { readonly kind: "limit" }
+  /** Nothing can leave for longer than the host is ready to wait; later it goes on where it stands. */
+  | { readonly kind: "later"; readonly waiting: Waiting }
+  /** Its start came while the machine slept: a person decides when it goes. */
+  | { readonly kind: "missed"; readonly startAt: string }
   /** The account, the server or too many failures: nothing more can go out before a person looks. */
   | { readonly kind: "account"; readonly failure: Failure }
   | { readonly kind: "failures"; readonly text: string; readonly failure: Failure }
@@ -64,6 +72,13 @@ export interface RunSummary extends Totals {
   readonly durationMs: number;
 }
 
+/** A pace that may change while a run goes. */
+export interface PaceSource {
+  readonly current: Pace;
+  /** Calls `listener` after every change, until the signal aborts. */
+  onChange(listener: () => void, signal: AbortSignal): void;
+}
+
 /** How a host steers and watches a run. */
 export interface RunHooks {
   /** Aborting it takes nothing new and awaits what is in flight. */
@@ -73,6 +88,8 @@ export interface RunHooks {
   /** Whole snapshots, at most four a second and one at the end. */
   onProgress(progress: Progress): void;
   onAttempt(event: AttemptEvent): void;
+  /** The pace as the settings have it now; without it, the plan's holds to the end. */
+  readonly pace?: PaceSource;
 }
 
 /** Choices for one stretch. */
@@ -81,6 +98,8 @@ export interface RunOptions {
   readonly limit?: number;
   /** Take over from a live owner that has been silent for 30 s; a person said so. */
   readonly takeOver?: boolean;
+  /** How long it may wait at a stretch for hours, allowances or another's mailbox, milliseconds; else it ends as `later`. Default: for ever. */
+  readonly patience?: number;
 }
 
 /**

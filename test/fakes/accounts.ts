@@ -1,7 +1,7 @@
 /** Accounts for servers on loopback. */
 import { parse } from "valibot";
 import { accountSchema, type Account } from "../../src/mail/account";
-import type { Pace } from "../../src/mail/plan";
+import { unlimited, type Pace } from "../../src/mail/pace";
 
 /** An account without TLS and sign-in on `port`; `more` changes fields. */
 export function loopbackAccount(port: number, more: Readonly<Record<string, unknown>> = {}): Account {
@@ -16,5 +16,6 @@ export const quickPace: Pace = {
   maxAttempts: 3,
   retryInitialDelay: 10,
   retryMaxDelay: 100,
+  ...unlimited,
   pauseAfterFailures: 0,
 };

@@ -16,6 +16,10 @@ export class FakeClock implements Clock {
     return this.time;
   }
 
+  boot(): { readonly id: string; readonly ms: number } {
+    return { id: "boot-1", ms: this.time };
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted === true || ms <= 0) return resolve();

@@ -5,6 +5,7 @@ import type { Sending } from "../../src/commands/confirmation";
 import { campaignText } from "../../src/commands/newCampaign";
 import { lensTitles } from "../../src/language/codeLens";
 import { attemptLine } from "../../src/log";
+import { unlimited } from "../../src/mail/index";
 import type { Ending, Failure, Totals } from "../../src/mail/index";
 import { unlinked } from "../../src/notify";
 import { phaseText } from "../../src/progress";
@@ -50,6 +51,7 @@ function sending(change: Partial<Sending> = {}): Sending {
     maxAttempts: 5,
     retryInitialDelay: 0,
     retryMaxDelay: 0,
+    ...unlimited,
     pauseAfterFailures: 5,
   };
   return {

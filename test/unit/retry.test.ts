@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Failure, OutcomeClass, Stage } from "../../src/mail/classify";
 import { decide, type Decision } from "../../src/mail/retry";
-import type { Pace } from "../../src/mail/plan";
+import { unlimited, type Pace } from "../../src/mail/pace";
 
 const pace: Pace = {
   delay: 1000,
@@ -10,6 +10,7 @@ const pace: Pace = {
   maxAttempts: 5,
   retryInitialDelay: 5_000,
   retryMaxDelay: 300_000,
+  ...unlimited,
   pauseAfterFailures: 5,
 };
 const [lowest, highest] = [(): number => 0, (): number => 0.999_999_999];
