@@ -1,20 +1,24 @@
 /** The loop of a run: lanes, one connection each, that take recipients until nobody is left or something ends the run. */
-import { Breaker } from "./breaker";
-import type { Failure } from "./classify";
+import { classify, type Failure } from "./classify";
 import type { Delivery } from "./delivery";
 import { FileError } from "./files";
 import type { Journal } from "./journal";
+import { Lane } from "./lane";
+import { watchLanes } from "./laneWatch";
 import type { Lock } from "./lock";
 import type { Message } from "./message";
-import { changedDetail, totalsOf, type Plan } from "./plan";
+import { Outcomes, type Attempt } from "./outcomes";
+import type { Pace } from "./pace";
+import { totalsOf, type Plan } from "./plan";
 import type { Ports } from "./ports";
+import type { Prepared } from "./preflight";
 import { plainText } from "./problems";
-import { RowError, type Prepared } from "./preflight";
+import type { QuotaLedger, Reservation } from "./quota";
 import { RecipientQueue, type Mailable } from "./recipientQueue";
-import { decide } from "./retry";
-import type { AttemptEvent, Ending, Progress, RunHooks } from "./sender";
+import type { RunProgress } from "./runProgress";
+import type { Ending, RunHooks } from "./sender";
 import { Throttle } from "./throttle";
-import { SendError, type Transport } from "./transports/transport";
+import { SendError } from "./transports/transport";
 
 /** What the lanes work with. */
 export interface LanesContext {
@@ -23,12 +27,18 @@ export interface LanesContext {
   /** Asked right before every message. */
   readonly isSuppressed: (address: string) => Promise<boolean>;
   readonly journal: Journal;
-  readonly lock: Lock;
+  /** The campaign's, and the mailbox's where there is one: the gate asks both. */
+  readonly locks: readonly Lock[];
+  /** What left through the mailbox in the last day; undefined where nothing leaves this machine. */
+  readonly ledger: QuotaLedger | undefined;
   readonly delivery: Delivery;
   readonly ports: Ports;
   readonly hooks: RunHooks;
+  readonly progress: RunProgress;
   /** Messages at most. */
   readonly limit: number | undefined;
+  /** Milliseconds that it may wait at a stretch for hours and allowances. */
+  readonly patience: number;
 }
 
 /** The gate stays closed: nothing of this message leaves. */
@@ -38,290 +48,344 @@ class GateClosed extends Error {
   }
 }
 
-/** Progress snapshots are at least this far apart, milliseconds. */
-const snapshotMs = 250;
+/** A recipient with its message, made while the one before was on its way. */
+interface Ready {
+  readonly entry: Mailable;
+  readonly message: Message;
+  /** Monotonic, milliseconds. */
+  readonly madeAt: number;
+}
+
+/** A message that waited longer than this for its turn is made again: its date, and who has left since. Milliseconds. */
+const freshMs = 2_000;
+
+/** Before a longer pause the connections are ended: servers hang up on who is idle. Milliseconds. */
+const idleMs = 30_000;
 
 /** One stretch of a run. */
 export class Lanes {
   private readonly throttle: Throttle;
   private readonly queue: RecipientQueue;
-  private readonly breaker: Breaker;
+  private readonly outcomes: Outcomes;
   private readonly halt = new AbortController();
   /** Aborts as soon as nothing new may be taken, whoever said so. */
   private readonly resting: AbortSignal;
+  private readonly lanes = new Map<Lane, Promise<void>>();
   private ending: Ending | undefined;
+  private failure: unknown;
   private signedIn: Promise<void> | undefined;
   private begunMessages = 0;
-  private settledMessages = 0;
-  /** Failures in a row by kind, and when the last began: those of one moment, on several connections, count once. */
-  private readonly trouble = { offline: { inARow: 0, at: -Infinity }, throttled: { inARow: 0, at: -Infinity } };
-  private readonly startedAt: string;
-  private readonly begun: number;
-  private lastSnapshot = -Infinity;
 
   constructor(private readonly context: LanesContext) {
-    const { plan, prepared, journal, ports, hooks } = context;
+    const { plan, prepared, journal, ports, hooks, ledger } = context;
     this.resting = AbortSignal.any([hooks.stop, hooks.abort, this.halt.signal]);
-    this.throttle = new Throttle(ports.clock, plan.pace.delay);
-    this.breaker = new Breaker(plan.pace.pauseAfterFailures);
+    // Per run, not per message: signals that are joined for every message pile up.
+    this.resting.addEventListener("abort", () => this.abortLanes(({ phase }) => phase === "opening"), { once: true });
+    hooks.abort.addEventListener("abort", () => this.abortLanes(() => true), { once: true });
+    this.throttle = new Throttle(ports.clock, this.pace, ledger);
     this.queue = new RecipientQueue(
       prepared.entries(this.resting),
       journal.history.fates,
       ports.clock,
       this.resting,
-      () => this.snapshot("waiting"),
+      (until) => this.idle(until),
       () => this.limitReached(),
     );
-    this.startedAt = new Date(ports.clock.now()).toISOString();
-    this.begun = ports.clock.monotonic();
+    this.outcomes = new Outcomes({ plan, journal, ports, hooks, resting: this.resting }, () => this.pace, {
+      settle: (entry) => {
+        this.queue.done(entry);
+        this.context.progress.onward();
+      },
+      again: (entry, due) => {
+        this.begunMessages--;
+        this.queue.back(entry, due);
+      },
+      hold: (ms, why) => this.throttle.hold(ms, why),
+      slowDown: () => this.throttle.slowDown(),
+      accepted: () => this.throttle.accepted(),
+      end: (ending) => this.end(ending),
+    });
   }
 
   /** Sends until nobody is left or something ends the run. Throws `JournalError` and for broken code. */
   async toTheirEnd(): Promise<Ending> {
-    const { journal, ports, plan } = this.context;
+    const { journal, ports, hooks } = this.context;
     journal.append({ t: "ctl", what: "start", at: ports.clock.now() });
-    this.snapshot("starting");
+    this.context.progress.now("starting", undefined, true);
+    const over = new AbortController();
+    hooks.pace?.onChange(() => this.paceChanged(), over.signal);
+    this.watch(over.signal);
+    this.spawn();
     // Every lane is awaited, also when one fails: what is in flight must come to its record.
-    const lanes = await Promise.allSettled(
-      Array.from({ length: Math.max(1, plan.pace.connections) }, () => this.lane()),
-    );
+    while (this.lanes.size > 0) await Promise.race(this.lanes.values());
+    over.abort();
     await this.queue.close();
-    const broken = lanes.find((lane) => lane.status === "rejected");
-    if (broken !== undefined) throw broken.reason;
+    if (this.failure !== undefined) throw this.failure;
     const ending = this.ending ?? this.quietEnding();
     const what = ending.kind === "finished" ? "finish" : "stop";
     // Who lost the lock writes nothing more.
     if (ending.kind !== "locked") journal.append({ t: "ctl", what, why: ending.kind, at: ports.clock.now() });
     await journal.sync();
-    this.snapshot("sending", true);
+    this.context.progress.now("sending", undefined, true);
     return ending;
   }
 
-  private async lane(): Promise<void> {
-    const transport = this.context.delivery.transport();
-    try {
-      while (!this.limitReached()) {
-        const entry = await this.queue.take();
-        if (entry === undefined) break;
-        // Another lane may have begun the last one meanwhile.
-        if (this.limitReached()) this.queue.back(entry);
-        else await this.deliver(transport, entry);
-      }
-    } catch (error) {
-      this.halt.abort();
-      throw error;
-    } finally {
-      await transport.close();
+  private get pace(): Pace {
+    return this.context.hooks.pace?.current ?? this.context.plan.pace;
+  }
+
+  /** Opens as many lanes as the pace allows. */
+  private spawn(): void {
+    const taken = new Set([...this.lanes.keys()].map(({ index }) => index));
+    for (let index = 0; index < this.connections && !this.resting.aborted; index++) {
+      if (taken.has(index)) continue;
+      const lane = new Lane(index, this.context.delivery.transport());
+      const driven = this.drive(lane)
+        .catch((error: unknown) => {
+          this.failure ??= error;
+          this.halt.abort();
+        })
+        .finally(() => this.lanes.delete(lane));
+      this.lanes.set(lane, driven);
     }
   }
 
-  private async deliver(transport: Transport, entry: Mailable): Promise<void> {
-    const { plan, prepared, journal, ports, hooks, isSuppressed } = this.context;
-    const { clock } = ports;
-    const k = entry.identity;
-    // Counted before anything is awaited, so that two lanes do not both take the last place.
-    this.begunMessages++;
-    if (!(await this.throttle.turn(this.resting))) {
-      this.untried(entry, false);
-      return;
-    }
-    let left: boolean;
+  private get connections(): number {
+    return Math.max(1, this.pace.connections);
+  }
+
+  private async drive(lane: Lane): Promise<void> {
+    let next: Promise<Ready | undefined> | undefined;
     try {
-      left = await isSuppressed(entry.to.address);
-    } catch (error) {
-      if (!(error instanceof FileError)) throw error;
-      this.end({ kind: "broken", text: `${plainText(error.message)}. Restore the suppression file, then resume.` });
-      this.untried(entry, false);
-      return;
+      for (;;) {
+        const ready = await (next ?? this.next());
+        next = undefined;
+        if (ready === undefined) return;
+        // The pace was lowered meanwhile.
+        if (lane.index >= this.connections) return this.again(ready.entry);
+        await this.deliver(lane, ready, () => (next ??= this.next()));
+      }
+    } finally {
+      const left = await next?.catch(() => undefined);
+      if (left !== undefined) this.again(left.entry);
+      await lane.transport.close();
+    }
+  }
+
+  /** The next recipient with its message; undefined when nobody is left to take. */
+  private async next(): Promise<Ready | undefined> {
+    while (!this.limitReached()) {
+      const entry = await this.queue.take();
+      if (entry === undefined) return undefined;
+      // Another lane may have begun the last one meanwhile.
+      if (this.limitReached()) {
+        this.queue.back(entry);
+        return undefined;
+      }
+      // Counted before anything is awaited, so that two lanes do not both take the last place.
+      this.begunMessages++;
+      const ready = await this.make(entry);
+      if (ready !== undefined) return ready;
+    }
+    return undefined;
+  }
+
+  /** The recipient's message as of now; undefined when the recipient needs none any more. */
+  private async make(entry: Mailable): Promise<Ready | undefined> {
+    const { plan, prepared, ports, isSuppressed } = this.context;
+    const left = await this.suppressed([entry.to.address]);
+    if (left === undefined) {
+      this.again(entry);
+      return undefined;
     }
     if (left) {
       this.begunMessages--;
-      journal.append({ t: "skip", k, why: "suppressed since the run was planned", at: clock.now() });
-      this.settle(entry);
-      return;
+      this.outcomes.suppressed(entry);
+      return undefined;
     }
-    const begun = clock.monotonic();
-    let message: Message;
     try {
-      message = await prepared.compose(entry, { runId: plan.runId, date: new Date(clock.now()), isSuppressed });
+      const madeAt = ports.clock.monotonic();
+      const stamp = { runId: plan.runId, date: new Date(ports.clock.now()), isSuppressed };
+      return { entry, message: await prepared.compose(entry, stamp), madeAt };
     } catch (error) {
-      this.notComposed(entry, error);
-      return;
-    }
-    const attempt = (journal.history.fates.get(k)?.attempts ?? 0) + 1;
-    journal.append({ t: "attempt", k, n: attempt, id: message.messageId, at: clock.now() });
-    const about = { address: entry.to.address, line: entry.row.line, attempt, messageId: message.messageId };
-    const elapsed = (): number => Math.round(clock.monotonic() - begun);
-    try {
-      await this.open(transport);
-      const { reply, serverMessageId } = await transport.send(message, () => this.gate(k, attempt), hooks.abort);
-      const serverId = serverMessageId === undefined ? {} : { serverId: serverMessageId };
-      journal.append({ t: "ok", k, reply, ...serverId, ms: elapsed(), at: clock.now() });
-      this.trouble.offline.inARow = this.trouble.throttled.inARow = 0;
-      this.breaker.accepted();
-      this.settle(entry);
-      hooks.onAttempt({ ...about, result: "accepted", durationMs: elapsed(), reply });
-    } catch (error) {
-      if (error instanceof GateClosed) this.gateClosed(entry, error.reason);
-      else if (error instanceof SendError)
-        this.failed(entry, error.failure, { ...about, durationMs: elapsed() }, begun);
-      else throw error;
+      this.outcomes.notComposed(entry, error);
+      return undefined;
     }
   }
 
-  /** The order matters: doubt is on disk before the lock is read, and both before the first byte of the body. */
-  private async gate(k: string, n: number): Promise<void> {
-    const { journal, lock, ports } = this.context;
+  /** Whether any of `addresses` wants no mail any more; undefined when nobody can say, which ends the run. */
+  private async suppressed(addresses: readonly string[]): Promise<boolean | undefined> {
+    try {
+      for (const address of addresses) if (await this.context.isSuppressed(address)) return true;
+      return false;
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.end({ kind: "broken", text: `${plainText(error.message)}. Restore the suppression file, then resume.` });
+      return undefined;
+    }
+  }
+
+  private async deliver(lane: Lane, made: Ready, onward: () => void): Promise<void> {
+    const { clock } = this.context.ports;
+    const { entry } = made;
+    const turn = await this.throttle.turn(
+      made.message.envelope.to.length,
+      this.resting,
+      this.context.patience,
+      (waiting) => {
+        this.context.progress.waits(waiting);
+        if (waiting.until === undefined || waiting.until - clock.now() > idleMs) void lane.transport.close();
+      },
+    );
+    this.context.progress.goesOn();
+    if (turn.kind !== "go") {
+      if (turn.kind === "impatient") this.end({ kind: "later", waiting: turn.waiting });
+      if (turn.kind === "never") this.end({ kind: "broken", text: turn.text });
+      return this.again(entry);
+    }
+    const { reservation } = turn;
+    // Somebody may have left since it was made.
+    const isOld =
+      clock.monotonic() - made.madeAt > freshMs || (await this.suppressed(made.message.envelope.to)) !== false;
+    const ready = isOld ? await this.make(entry) : made;
+    if (ready === undefined) return reservation?.giveBack();
+    await this.attempt(lane, ready, reservation, onward);
+  }
+
+  private async attempt(
+    lane: Lane,
+    { entry, message }: Ready,
+    reservation: Reservation | undefined,
+    onward: () => void,
+  ): Promise<void> {
+    const { journal, ports, hooks } = this.context;
+    const { clock } = ports;
+    const k = entry.identity;
+    const n = (journal.history.fates.get(k)?.attempts ?? 0) + 1;
+    const attempt: Attempt = {
+      entry,
+      n,
+      messageId: message.messageId,
+      begun: clock.monotonic(),
+      record: { t: "attempt", k, n, id: message.messageId, at: clock.now() },
+    };
+    try {
+      await this.open(lane);
+      const receipt = await lane.transport.send(
+        message,
+        async () => {
+          await this.gate(attempt, reservation);
+          lane.enter("handedOver", clock.monotonic());
+          onward();
+        },
+        lane.signal,
+      );
+      this.outcomes.accepted(attempt, receipt);
+    } catch (error) {
+      if (error instanceof GateClosed) this.gateClosed(attempt, error.reason);
+      else if (error instanceof SendError) this.outcomes.failed(attempt, whyFailed(lane, error));
+      else throw error;
+    } finally {
+      if (lane.phase !== "handedOver") reservation?.giveBack();
+      lane.enter("idle", clock.monotonic());
+    }
+  }
+
+  /** The order matters: doubt is on disk before the locks are read, and both before the first byte of the body. */
+  private async gate(attempt: Attempt, reservation: Reservation | undefined): Promise<void> {
+    const { journal, locks, ports } = this.context;
     if (this.resting.aborted) throw new GateClosed("resting");
-    journal.append({ t: "data", k, n, at: ports.clock.now() });
+    reservation?.commit();
+    const { record, n } = attempt;
+    const data = { t: "data", k: attempt.entry.identity, n, at: ports.clock.now() } as const;
+    attempt.record = undefined;
+    if (record !== undefined) journal.append(record);
+    journal.append(data);
     await journal.sync();
-    if (!lock.stillOurs()) throw new GateClosed("lostLock");
+    if (!locks.every((lock) => lock.stillOurs())) throw new GateClosed("lostLock");
   }
 
   /** One connection signs in before the others try: a wrong password is tried once, not once a connection. */
-  private async open(transport: Transport): Promise<void> {
-    if (this.signedIn === undefined) {
-      this.signedIn = transport.open(this.resting);
-      try {
-        await this.signedIn;
-      } catch (error) {
-        this.signedIn = undefined;
-        throw error;
-      }
-      return;
-    }
+  private async open(lane: Lane): Promise<void> {
+    const { clock } = this.context.ports;
     // Whoever signs in first reports its failure; this recipient simply comes again.
-    await this.signedIn.catch(() => {
-      throw new GateClosed("resting");
-    });
-    await transport.open(this.resting);
+    if (this.signedIn !== undefined)
+      await this.signedIn.catch(() => {
+        throw new GateClosed("resting");
+      });
+    lane.enter("opening", clock.monotonic());
+    if (this.resting.aborted) throw new GateClosed("resting");
+    const opening = lane.transport.open(lane.signal);
+    const isFirst = this.signedIn === undefined;
+    this.signedIn ??= opening;
+    try {
+      await opening;
+    } catch (error) {
+      if (isFirst) this.signedIn = undefined;
+      throw error;
+    }
+    lane.enter("asking", clock.monotonic());
   }
 
-  private gateClosed(entry: Mailable, reason: GateClosed["reason"]): void {
-    if (reason === "resting") return this.untried(entry, true);
+  /** A silent server is spoken of, and given up on while that is safe; after a sleep connections are made again. */
+  private watch(over: AbortSignal): void {
+    const { ports, plan } = this.context;
+    const smtp = plan.target.kind === "smtp" ? plan.target.account : undefined;
+    const where = smtp?.host ?? "the server";
+    const limits = smtp === undefined ? [0] : [smtp.timeouts.dns, smtp.timeouts.connection, smtp.timeouts.greeting];
+    watchLanes(
+      () => this.lanes.keys(),
+      {
+        clock: ports.clock,
+        // 0 is no limit.
+        connectingMs: smtp !== undefined && limits.includes(0) ? Infinity : limits.reduce((sum, ms) => sum + ms, 0),
+        silenceMs: ports.silenceMs,
+        onSilence: (lane, ms) => {
+          const over = lane.phase === "handedOver";
+          const next = over ? "the reply to a message is awaited" : "the message is tried again on a new connection";
+          ports.logger.warn(`No word from ${where} for ${String(Math.round(ms / 1000))} s: ${next}.`);
+          this.context.progress.waits({ why: "server", until: undefined });
+          if (over) return;
+          lane.stalled = true;
+          lane.abort();
+        },
+        onWake: () => {
+          ports.logger.info("The machine slept: connections are made again.");
+          this.abortLanes(({ phase }) => phase === "opening" || phase === "asking");
+          for (const { phase, transport } of this.lanes.keys()) if (phase === "idle") transport.drop();
+        },
+      },
+      over,
+    );
+  }
+
+  private abortLanes(which: (lane: Lane) => boolean): void {
+    for (const lane of this.lanes.keys()) if (which(lane)) lane.abort();
+  }
+
+  private gateClosed(attempt: Attempt, reason: GateClosed["reason"]): void {
+    if (reason === "resting") return this.outcomes.untried(attempt);
     // The journal is another's now, who reads our last record as doubt.
     this.end({ kind: "locked", text: "Another window or process has taken over this run.", silent: false });
-    this.queue.done(entry);
+    this.queue.done(attempt.entry);
   }
 
-  private failed(
-    entry: Mailable,
-    failure: Failure,
-    about: Pick<AttemptEvent, "address" | "line" | "attempt" | "messageId" | "durationMs">,
-    begun: number,
-  ): void {
-    const { journal, ports, hooks, plan } = this.context;
-    const k = entry.identity;
-    const kind = failure.class;
-    // Ended by whoever stopped the run, with nothing handed over: nobody's failure.
-    if (kind === "offline" && this.resting.aborted) return this.untried(entry, true);
-    // A refusal proves that the connection works.
-    if (failure.code !== undefined && kind !== "throttled" && kind !== "offline") this.trouble.offline.inARow = 0;
-    const inARow = kind === "offline" || kind === "throttled" ? this.troubles(kind, begun) : 0;
-    const decision = decide(failure, { recipient: about.attempt, inARow }, plan.pace, () => ports.random());
-    const reply = describe(failure);
-    const words = failure.reply === undefined ? {} : { reply: failure.reply };
-    const report = (result: AttemptEvent["result"], retryInMs?: number): void =>
-      hooks.onAttempt({
-        ...about,
-        result,
-        class: kind,
-        text: failure.text,
-        ...words,
-        ...(retryInMs !== undefined && { retryInMs }),
-      });
-    const at = ports.clock.now();
-    switch (decision.kind) {
-      case "unknown":
-        journal.append({ t: "unknown", k, why: failure.text, at });
-        report("unknown");
-        this.pauseFor(this.breaker.unanswered(), failure);
-        return this.settle(entry);
-      case "fail":
-        journal.append({ t: "fail", k, class: kind, reply, ms: about.durationMs, at });
-        report("failed");
-        this.pauseFor(this.breaker.refusedForGood(), failure);
-        return this.settle(entry);
-      case "later":
-        journal.append({ t: "defer", k, class: kind, reply, next: at + decision.delayMs, counts: true, at });
-        report("retry", Math.round(decision.delayMs));
-        this.begunMessages--;
-        return this.queue.back(entry, at + decision.delayMs);
-      case "hold":
-        // The account waits; the recipient is free to go as soon as that ends.
-        journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: kind !== "throttled", at });
-        this.throttle.hold(decision.delayMs);
-        report("retry", Math.round(decision.delayMs));
-        this.begunMessages--;
-        return this.queue.back(entry);
-      case "stop":
-        journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: false, at });
-        report("retry");
-        this.end({ kind: "account", failure });
-        return this.queue.back(entry);
-    }
+  /** Nobody can be taken just now. */
+  private idle(until: number): void {
+    if (until === Infinity) return;
+    this.context.progress.waits({ why: "retry", until });
+    if (until - this.context.ports.clock.now() < idleMs) return;
+    for (const { phase, transport } of this.lanes.keys()) if (phase === "idle") void transport.close();
   }
 
-  private notComposed(entry: Mailable, error: unknown): void {
-    const { journal, ports, hooks } = this.context;
-    // A file that cannot be had now is nothing about this recipient, who would be settled for good.
-    if (error instanceof FileError) {
-      const text =
-        error.detail === changedDetail
-          ? "An attachment has changed since the run was confirmed. Restore it, or start a new run."
-          : `A file of the campaign cannot be used: ${plainText(error.message)}. Restore it, then resume.`;
-      this.end({ kind: "broken", text });
-      return this.queue.back(entry);
-    }
-    if (!(error instanceof RowError)) throw error;
-    const about = { class: "message", text: error.message } as const;
-    journal.append({
-      t: "fail",
-      k: entry.identity,
-      class: about.class,
-      reply: about.text,
-      ms: 0,
-      at: ports.clock.now(),
-    });
-    const { address } = entry.to;
-    hooks.onAttempt({
-      ...about,
-      address,
-      line: entry.row.line,
-      result: "failed",
-      attempt: 0,
-      durationMs: 0,
-      messageId: "",
-    });
-    this.settle(entry);
+  private paceChanged(): void {
+    this.throttle.setPace(this.pace);
+    this.spawn();
   }
 
-  /** Back to pending as if it had not been tried; `recorded`: its attempt stands in the journal. */
-  private untried(entry: Mailable, recorded: boolean): void {
-    const { journal, ports } = this.context;
-    const about = { k: entry.identity, class: "offline", reply: "stopped", next: 0, counts: false } as const;
-    if (recorded) journal.append({ t: "defer", ...about, at: ports.clock.now() });
+  private again(entry: Mailable): void {
     this.begunMessages--;
     this.queue.back(entry);
-  }
-
-  private troubles(kind: "offline" | "throttled", begun: number): number {
-    const trouble = this.trouble[kind];
-    if (begun >= trouble.at) {
-      trouble.inARow++;
-      trouble.at = this.context.ports.clock.monotonic();
-    }
-    return trouble.inARow;
-  }
-
-  private settle(entry: Mailable): void {
-    this.settledMessages++;
-    this.queue.done(entry);
-    this.snapshot("sending");
-  }
-
-  private pauseFor(text: string | undefined, failure: Failure): void {
-    if (text !== undefined) this.end({ kind: "failures", text, failure });
   }
 
   /** Brings the run to rest; the first reason stays. */
@@ -345,29 +409,8 @@ export class Lanes {
       text: "The run's copy of the list does not hold everybody who was confirmed. Look at the report before sending again.",
     };
   }
-
-  /** Tells where everybody stands; while it goes on, only now and then unless `always`. */
-  private snapshot(state: Progress["state"], always = state !== "sending"): void {
-    const { plan, journal, ports, hooks } = this.context;
-    const now = ports.clock.monotonic();
-    if (!always && now - this.lastSnapshot < snapshotMs) return;
-    this.lastSnapshot = now;
-    const totals = totalsOf(plan, journal.history);
-    const { mail, invalid, skipped } = plan.counts;
-    const each = (now - this.begun) / this.settledMessages;
-    hooks.onProgress({
-      ...totals,
-      runId: plan.runId,
-      state: state === "sending" && this.resting.aborted ? "stopping" : state,
-      total: mail + invalid + skipped,
-      startedAt: this.startedAt,
-      waiting: undefined,
-      remainingMs: this.settledMessages === 0 ? undefined : Math.round(each * totals.pending),
-    });
-  }
 }
 
-/** The failure as the report keeps it: our sentence, then the server's words. */
-function describe({ text, refused, reply }: Failure): string {
-  return `${text}${refused === undefined ? "" : ` (${refused})`}${reply === undefined ? "" : ` Server: ${reply}`}`;
+function whyFailed({ stalled }: Lane, { failure }: SendError): Failure {
+  return stalled && failure.class === "offline" ? classify({ stage: failure.stage, systemCode: "ETIMEDOUT" }) : failure;
 }

@@ -3,7 +3,7 @@
  * generation owns. Taking over is creating the next one (`O_EXCL`: one wins), so an owner that slept finds out by one look.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import { readFile, readdir, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import * as path from "node:path";
@@ -13,6 +13,9 @@ import { systemClock, type Clock } from "./ports";
 /** How often an owner shows that it lives, and how long it may be silent, milliseconds. */
 const heartbeatMs = 5_000;
 const silenceMs = 30_000;
+
+/** File systems stamp in ticks of up to two seconds, nanoseconds. */
+const stampTickNs = 2_500_000_000n;
 
 /** Who holds a lock, as its file says. */
 export interface Owner {
@@ -24,6 +27,8 @@ export interface Owner {
   readonly pidNamespace: string;
   readonly session: string;
   readonly released: boolean;
+  /** What it is held for, plain text, where others are to be told. */
+  readonly purpose?: string;
 }
 
 /** Why a lock is not to be had. `silent`: its owner lives but has not stirred for 30 s, so a person may take over. */
@@ -52,7 +57,7 @@ export interface Lock {
 export async function acquireLock(
   directory: string,
   clock: Clock,
-  options: { readonly takeOver: boolean; readonly atLeast: number },
+  options: { readonly takeOver: boolean; readonly atLeast: number; readonly purpose?: string },
 ): Promise<Lock | Busy> {
   const newest = await newestGeneration(directory);
   if (newest > 0) {
@@ -64,7 +69,10 @@ export async function acquireLock(
   }
   const generation = Math.max(newest, options.atLeast - 1) + 1;
   const file = lockFile(directory, generation);
-  const owner = thisProcess();
+  const owner: Owner = {
+    ...thisProcess(),
+    ...(options.purpose !== undefined && { purpose: options.purpose }),
+  };
   try {
     await writeFile(file, JSON.stringify(owner), { flag: "wx", mode: 0o600 });
   } catch (error) {
@@ -95,10 +103,17 @@ export async function holder(directory: string): Promise<"nobody" | "stirring" |
 
 function hold(directory: string, generation: number, owner: Owner): Lock {
   const file = lockFile(directory, generation);
+  /** The folder's stamp at a look that found the lock ours; undefined while a change could still hide behind it. */
+  let trusted: bigint | undefined;
   const stillOurs = (): boolean => {
     try {
+      const { mtimeNs } = statSync(directory, { bigint: true });
+      if (mtimeNs === trusted) return true;
       if (readdirSync(directory).some((name) => (generationOf(name) ?? 0) > generation)) return false;
-      return (JSON.parse(readFileSync(file, "utf8")) as Owner).session === owner.session;
+      if ((JSON.parse(readFileSync(file, "utf8")) as Owner).session !== owner.session) return false;
+      // Whoever takes over makes a file, which moves the stamp; only one made in the very tick of the stamp would not.
+      trusted = BigInt(Date.now()) * 1_000_000n - mtimeNs > stampTickNs ? mtimeNs : undefined;
+      return true;
     } catch {
       return false;
     }

@@ -35,15 +35,19 @@ export interface Ports {
   readonly logger: Logger;
   /** Uniform in [0, 1): the jitter of retries. */
   random(): number;
+  /** How long a server may keep silent before that is said, milliseconds; 60 s. */
+  readonly silenceMs?: number;
   /** The account's secret; asked for once a run, right before the first connection. */
   credentials(): Promise<Credentials>;
 }
+
+let thisBoot: string | undefined;
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  boot: () => ({ id: bootId(), ms: uptime() * 1000 }),
+  boot: () => ({ id: (thisBoot ??= bootId()), ms: uptime() * 1000 }),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted === true) return resolve();

@@ -22,7 +22,7 @@ export class RecipientQueue {
   /**
    * @param entries the list; only those are handed out that `fates` does not call settled
    * @param rest aborts: nobody is handed out any more
-   * @param onIdle called when everybody left has to wait
+   * @param onIdle called when everybody left has to wait, with the moment (milliseconds since the epoch) when the first one's time comes
    * @param full whether this stretch takes nobody more; asked again whenever a recipient comes back
    */
   constructor(
@@ -30,7 +30,7 @@ export class RecipientQueue {
     private readonly fates: ReadonlyMap<string, Fate>,
     private readonly clock: Clock,
     private readonly rest: AbortSignal,
-    private readonly onIdle: () => void,
+    private readonly onIdle: (until: number) => void,
     private readonly full: () => boolean = () => false,
   ) {
     this.source = entries[Symbol.asyncIterator]();
@@ -50,7 +50,7 @@ export class RecipientQueue {
       if (!this.ended || this.rests()) continue;
       const earliest = this.waiting.earliest;
       if (earliest === Infinity && this.taken === 0) return undefined;
-      if (this.taken === 0) this.onIdle();
+      if (this.taken === 0) this.onIdle(earliest);
       // Somebody's time comes, or another connection hands its recipient back.
       const wait = Math.max(0, earliest - this.clock.now());
       this.sleepers++;

@@ -8,11 +8,18 @@ import { Journal, JournalError, readHistory } from "./journal";
 import { Lanes } from "./lanes";
 import { acquireLock, type Busy, type Lock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
+import { leaseMailbox } from "./mailboxLease";
 import type { Pace } from "./pace";
-import type { Ports } from "./ports";
+import type { Clock, Ports } from "./ports";
 import { prepareCampaign, suppression } from "./preflight";
 import { plainText } from "./problems";
+import { mailboxDirectory, mailboxOf, QuotaLedger } from "./quota";
+import { RunProgress } from "./runProgress";
 import type { Waiting } from "./waiting";
+
+/** How often the clock is looked at while a run waits for its start, and how late it may start, milliseconds. */
+const lookAgainMs = 30_000;
+const tooLateMs = 120_000;
 
 /** A whole picture of a run at one moment. */
 export interface Progress extends Totals {
@@ -115,6 +122,8 @@ export async function runCampaign(
   const began = ports.clock.monotonic();
   const home = path.dirname(plan.directory);
   let lock: Lock | Busy | undefined;
+  let lease: Lock | undefined;
+  let ledger: QuotaLedger | undefined;
   let journal: Journal | undefined;
   let delivery: Delivery | undefined;
   let totals: Totals | undefined;
@@ -154,8 +163,31 @@ export async function runCampaign(
     });
     if (prepared === undefined)
       throw new PlanError(problems[0]?.message ?? "The run's copy of the campaign cannot be read.");
+    const stateDirectory = path.resolve(home, "..", "..", "..");
+    const progress = new RunProgress(plan, journal, ports.clock, (snapshot) => {
+      const stopping = snapshot.state !== "starting" && (hooks.stop.aborted || hooks.abort.aborted);
+      hooks.onProgress(stopping ? { ...snapshot, state: "stopping", waiting: undefined } : snapshot);
+    });
+    const waits = (waiting: Waiting): void => progress.waits(waiting);
+    const late = await waitForStart(plan, ports.clock, hooks.stop, waits);
+    if (late !== undefined) return end(late);
+    if (plan.target.kind === "smtp") {
+      const directory = mailboxDirectory(stateDirectory, mailboxOf(plan.target.account));
+      const found = await leaseMailbox(directory, {
+        clock: ports.clock,
+        purpose: plainText(path.basename(plan.campaignFile), 60),
+        takeOver: options.takeOver ?? false,
+        signal: hooks.stop,
+        patience: options.patience ?? Infinity,
+        onWait: waits,
+      });
+      if (found === undefined) return end({ kind: "stopped" });
+      if ("why" in found) return end({ kind: "later", waiting: found });
+      lease = found;
+      ledger = await QuotaLedger.open(directory, ports.clock);
+    }
     delivery = await openDelivery(plan.target, {
-      stateDirectory: path.resolve(home, "..", "..", ".."),
+      stateDirectory,
       campaignId: plan.campaignId,
       ca: plan.ca,
       credentials: await ports.credentials(),
@@ -166,11 +198,14 @@ export async function runCampaign(
       prepared,
       isSuppressed,
       journal,
-      lock,
+      locks: lease === undefined ? [lock] : [lock, lease],
+      ledger,
       delivery,
       ports,
       hooks,
+      progress,
       limit: options.limit,
+      patience: options.patience ?? Infinity,
     });
     const ending = await lanes.toTheirEnd();
     totals = totalsOf(plan, journal.history);
@@ -194,6 +229,8 @@ export async function runCampaign(
     try {
       await delivery?.close();
     } finally {
+      await ledger?.close();
+      await lease?.release();
       await journal?.close();
       if (lock?.kind === "held") await lock.release();
     }
@@ -210,6 +247,27 @@ function settleDoubts(journal: Journal, ports: Ports): void {
         why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
         at: ports.clock.now(),
       });
+}
+
+/** Waits for the start that was chosen. A start that passed while the machine slept is not made up for: a person says when. */
+async function waitForStart(
+  plan: Plan,
+  clock: Clock,
+  stop: AbortSignal,
+  waits: (waiting: Waiting) => void,
+): Promise<Ending | undefined> {
+  const { startAt } = plan;
+  if (startAt === undefined) return undefined;
+  const until = Date.parse(startAt);
+  // Somebody who resumes later has decided that it goes now.
+  for (let left = until - clock.now(); left > 0; left = until - clock.now()) {
+    waits({ why: "start", until });
+    // In pieces: the wall clock may be set, and timers stand still while the machine sleeps.
+    await clock.sleep(Math.min(left, lookAgainMs), stop);
+    if (stop.aborted) return { kind: "stopped" };
+    if (clock.now() - until > tooLateMs) return { kind: "missed", startAt };
+  }
+  return undefined;
 }
 
 function lockedEnding(busy: Busy): Ending {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Breaker } from "../../src/mail/breaker";
 
-/** Plays settled messages: `a` accepted, `r` refused, `u` without a reply; the reasons to pause, with their place. */
+/** Plays settled messages: `a` accepted, `r` refused, `c` for its content, `u` without a reply; the reasons to pause, with their place. */
 function play(settled: string, pauseAfter = 5): readonly string[] {
   const breaker = new Breaker(pauseAfter);
   return Array.from(settled).flatMap((one, index) => {
@@ -9,7 +9,7 @@ function play(settled: string, pauseAfter = 5): readonly string[] {
       breaker.accepted();
       return [];
     }
-    const reason = one === "r" ? breaker.refusedForGood() : breaker.unanswered();
+    const reason = one === "u" ? breaker.unanswered() : breaker.refusedForGood(one === "c");
     return reason === undefined ? [] : [`${String(index + 1)}: ${reason}`];
   });
 }
@@ -44,7 +44,16 @@ describe("breaker (R32)", () => {
     assert.deepEqual(play("uuuuauuuuruuuu"), []);
   });
 
+  it("pauses sooner when the content is refused: every recipient would meet that", () => {
+    assert.deepEqual(play("aaacc"), []);
+    assert.deepEqual(play("aaaccc"), ["6: The content of 3 messages was refused."]);
+    assert.deepEqual(play("aaaccacc"), []);
+    assert.deepEqual(play("aaaccrcc"), ["8: 5 messages in a row were refused."]);
+    assert.deepEqual(play("cac"), ["3: The content of 2 messages was refused."]);
+    assert.deepEqual(play("acac"), []);
+  });
+
   it("never pauses when told so", () => {
-    assert.deepEqual(play(`${"r".repeat(60)}${"u".repeat(60)}`, 0), []);
+    assert.deepEqual(play(`${"r".repeat(60)}${"u".repeat(60)}${"c".repeat(9)}`, 0), []);
   });
 });

@@ -1,80 +1,46 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import * as path from "node:path";
-import { diskFiles } from "../../src/mail/files";
 import { acquireLock } from "../../src/mail/lock";
 import type { Pace } from "../../src/mail/pace";
-import { createPlan, lastRun, type Plan } from "../../src/mail/plan";
-import { silentLogger, systemClock, type Clock } from "../../src/mail/ports";
-import { checkRows, prepareCampaign } from "../../src/mail/preflight";
+import { lastRun, type Plan } from "../../src/mail/plan";
+import { systemClock, type Clock } from "../../src/mail/ports";
 import { readReport } from "../../src/mail/report";
-import { runCampaign, type AttemptEvent, type Progress, type RunOptions, type RunSummary } from "../../src/mail/sender";
-import { loopbackAccount, quickPace } from "../fakes/accounts";
+import type { AttemptEvent, Progress, RunOptions, RunSummary } from "../../src/mail/sender";
+import { quickPace } from "../fakes/accounts";
 import { smallCampaign } from "../fakes/campaigns";
 import { LeapingClock } from "../fakes/fakeClock";
-import { ScriptedSmtp, type Script } from "../fakes/scriptedSmtp";
-
-const csv = { delimiter: "auto", encoding: "auto" } as const;
-const sender = { from: undefined, replyTo: undefined };
+import { RunBench } from "../fakes/runBench";
+import type { Script, ScriptedSmtp } from "../fakes/scriptedSmtp";
 
 describe("a run (R3, R21, R27, R29-R33)", () => {
+  let bench: RunBench;
   let folder: string;
   let server: ScriptedSmtp;
-  const events: AttemptEvent[] = [];
-  const snapshots: Progress[] = [];
+  let events: readonly AttemptEvent[];
+  let snapshots: readonly Progress[];
   let stop: AbortController;
 
   beforeEach(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), "bulk-mail-run-"));
-    events.length = snapshots.length = 0;
-    stop = new AbortController();
+    bench = await RunBench.open();
+    ({ folder, events, snapshots, stop } = bench);
   });
-  afterEach(async () => {
-    await server.close();
-    await rm(folder, { recursive: true });
-  });
+  afterEach(() => bench.close());
 
   async function plan(
     script: Script | undefined,
     files: Readonly<Record<string, string>>,
     pace: Partial<Pace> = {},
   ): Promise<Plan> {
-    server = await ScriptedSmtp.start(script);
-    for (const [name, text] of Object.entries(files)) await writeFile(path.join(folder, name), text);
-    const request = { file: path.join(folder, "hello.mail.md"), files: await diskFiles(folder), csv, sender };
-    const { value: prepared, problems } = await prepareCampaign(request);
-    assert.ok(prepared !== undefined, JSON.stringify(problems));
-    return createPlan(
-      {
-        ...request,
-        stateDirectory: path.join(folder, "state"),
-        prepared,
-        check: await checkRows(prepared),
-        target: { kind: "smtp", account: loopbackAccount(server.port), caSha256: undefined },
-        root: folder,
-        pace: { ...quickPace, ...pace },
-        previousRunId: undefined,
-      },
-      systemClock,
-    );
+    const planned = await bench.plan(script, files, pace);
+    server = bench.server;
+    return planned;
   }
 
-  function run(of: Plan, clock: Clock = systemClock, options: RunOptions = {}): Promise<RunSummary> {
-    const ports = { clock, logger: silentLogger, random: () => 0.5, credentials: () => Promise.resolve({}) };
-    const abort = new AbortController().signal;
-    const onAttempt = (event: AttemptEvent): void => void events.push(event);
-    const onProgress = (snapshot: Progress): void => void snapshots.push(snapshot);
-    return runCampaign(of, ports, { stop: stop.signal, abort, onAttempt, onProgress }, options);
-  }
+  const run = (of: Plan, clock: Clock = systemClock, options: RunOptions = {}): Promise<RunSummary> =>
+    bench.run(of, { clock, ...options });
 
-  const everyoneOnce = (count: number): void =>
-    assert.deepEqual(
-      [...server.perRecipient].sort(([a], [b]) => (a < b ? -1 : 1)),
-      Array.from({ length: count }, (_, i): [string, number] => [`person${String(i)}@example.com`, 1]).sort(
-        ([a], [b]) => (a < b ? -1 : 1),
-      ),
-    );
+  const everyoneOnce = (count: number): void => bench.everyoneOnce(count);
 
   it("mails everybody once, in order, and is finished", async () => {
     const summary = await run(await plan(undefined, smallCampaign(6)));

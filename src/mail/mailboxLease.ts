@@ -1,0 +1,44 @@
+/** One process sends through a mailbox at a time: its provider counts what leaves it, whichever campaign that belongs to. */
+import { acquireLock, type Lock, type Owner } from "./lock";
+import type { Clock } from "./ports";
+import { makePrivateDirectory } from "./stateDirectory";
+import type { Waiting } from "./waiting";
+
+/** How often a taken mailbox is asked for again, milliseconds. */
+const lookAgainMs = 2_000;
+
+/** How a lease is waited for. */
+export interface LeaseOptions {
+  readonly clock: Clock;
+  /** The campaign that wants it, for whoever has to wait then; plain text. */
+  readonly purpose: string;
+  /** Take it from an owner that lives but has been silent for 30 s. */
+  readonly takeOver: boolean;
+  /** Aborting it ends the wait. */
+  readonly signal: AbortSignal;
+  /** Milliseconds. */
+  readonly patience: number;
+  onWait(waiting: Waiting): void;
+}
+
+/** The lease; or what it waited for when its patience was at an end; or undefined when it was told to stop. */
+export async function leaseMailbox(directory: string, options: LeaseOptions): Promise<Lock | Waiting | undefined> {
+  const { clock, purpose, takeOver, signal, patience, onWait } = options;
+  await makePrivateDirectory(directory);
+  const began = clock.monotonic();
+  for (;;) {
+    if (signal.aborted) return undefined;
+    const lock = await acquireLock(directory, clock, { takeOver, atLeast: 1, purpose });
+    if (lock.kind === "held") return lock;
+    const waiting: Waiting = { why: "mailbox", until: undefined, who: describe(lock.owner) };
+    if (clock.monotonic() - began + lookAgainMs > patience) return waiting;
+    onWait(waiting);
+    await clock.sleep(lookAgainMs, signal);
+  }
+}
+
+function describe(owner: Owner | undefined): string {
+  if (owner === undefined) return "another process";
+  const where = `process ${String(owner.pid)} on ${owner.host}`;
+  return owner.purpose === undefined ? where : `${owner.purpose} (${where})`;
+}
