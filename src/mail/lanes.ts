@@ -62,7 +62,7 @@ export class Lanes {
   constructor(private readonly context: LanesContext) {
     const { plan, prepared, journal, ports, hooks } = context;
     this.resting = AbortSignal.any([hooks.stop, hooks.abort, this.halt.signal]);
-    this.throttle = new Throttle(ports.clock, plan.pace.delay);
+    this.throttle = new Throttle(ports.clock, plan.pace, undefined);
     this.breaker = new Breaker(plan.pace.pauseAfterFailures);
     this.queue = new RecipientQueue(
       prepared.entries(this.resting),
@@ -121,7 +121,7 @@ export class Lanes {
     const k = entry.identity;
     // Counted before anything is awaited, so that two lanes do not both take the last place.
     this.begunMessages++;
-    if (!(await this.throttle.turn(this.resting))) {
+    if ((await this.throttle.turn(1, this.resting)).kind !== "go") {
       this.untried(entry, false);
       return;
     }
@@ -249,8 +249,8 @@ export class Lanes {
         return this.queue.back(entry, at + decision.delayMs);
       case "hold":
         // The account waits; the recipient is free to go as soon as that ends.
-        journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: kind !== "throttled", at });
-        this.throttle.hold(decision.delayMs);
+        journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: kind !== "throttled" && kind !== "quota", at });
+        this.throttle.hold(decision.delayMs, decision.why);
         report("retry", Math.round(decision.delayMs));
         this.begunMessages--;
         return this.queue.back(entry);
