@@ -2,10 +2,13 @@
 import { readFileSync } from "node:fs";
 import { uptime } from "node:os";
 
+let known: string | undefined;
+
 /** An id that changes with every boot. Where the system keeps none, it is the minute of the boot: `isComputed`. */
 export function bootId(): string {
   try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    // No process outlives a boot, and this is asked before every message.
+    return (known ??= readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
   } catch {
     return `minute-${String(Math.round((Date.now() / 1000 - uptime()) / 60))}`;
   }

@@ -36,6 +36,8 @@ export interface Failure {
   readonly reply?: string;
   /** The address that was refused, when the envelope had several. */
   readonly refused?: string;
+  /** When the server said how long to wait: so many milliseconds. */
+  readonly retryAfterMs?: number;
   /** As in `RawFailure`, where there was no reply. */
   readonly systemCode?: string;
 }

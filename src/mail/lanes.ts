@@ -258,7 +258,7 @@ export class Lanes {
     reservation: Reservation | undefined,
     onward: () => void,
   ): Promise<void> {
-    const { journal, ports, hooks } = this.context;
+    const { journal, ports } = this.context;
     const { clock } = ports;
     const k = entry.identity;
     const n = (journal.history.fates.get(k)?.attempts ?? 0) + 1;

@@ -130,7 +130,7 @@ export class Outcomes {
         const counts = kind === "offline" && !beforeMail.includes(failure.stage);
         this.write(attempt, { t: "defer", k, class: kind, reply, next: 0, counts, at });
         if (kind === "throttled") this.run.slowDown();
-        this.run.hold(decision.delayMs, kind === "quota" ? "quota" : "server");
+        this.run.hold(decision.delayMs, decision.why);
         report("retry", Math.round(decision.delayMs));
         return this.run.again(entry);
       }

@@ -2,14 +2,21 @@
 import type { Clock } from "../../src/mail/ports";
 
 export class FakeClock implements Clock {
+  /** Milliseconds awake. */
   private time = 0;
+  private asleep = 0;
+  /** How far the wall clock was set from where it began. */
+  private set = 0;
+  private boots = 1;
+  /** When the machine booted, of all milliseconds that went by. */
+  private bootedAt = 0;
   private readonly sleepers: { readonly until: number; readonly wake: () => void }[] = [];
 
   /** @param start wall clock at the beginning, milliseconds since the epoch */
   constructor(private readonly start = Date.UTC(2026, 0, 5, 9)) {}
 
   now(): number {
-    return this.start + this.time;
+    return this.start + this.passed + this.set;
   }
 
   monotonic(): number {
@@ -17,19 +24,27 @@ export class FakeClock implements Clock {
   }
 
   boot(): { readonly id: string; readonly ms: number } {
-    return { id: "boot-1", ms: this.time };
+    return { id: `boot-${String(this.boots)}`, ms: this.passed - this.bootedAt };
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted === true || ms <= 0) return resolve();
-      const sleeper = { until: this.time + ms, wake: resolve };
-      this.sleepers.push(sleeper);
-      signal?.addEventListener("abort", () => {
-        this.sleepers.splice(this.sleepers.indexOf(sleeper), 1);
+      const wake = (): void => {
+        const index = this.sleepers.indexOf(sleeper);
+        if (index >= 0) this.sleepers.splice(index, 1);
+        signal?.removeEventListener("abort", wake);
         resolve();
-      });
+      };
+      const sleeper = { until: this.time + ms, wake };
+      this.sleepers.push(sleeper);
+      signal?.addEventListener("abort", wake);
     });
+  }
+
+  /** All the time that really went by, whatever the clocks say, milliseconds. */
+  get passed(): number {
+    return this.time + this.asleep;
   }
 
   /** How long the next sleeper still sleeps; undefined when nobody does. */
@@ -41,10 +56,24 @@ export class FakeClock implements Clock {
   advance(ms: number): void {
     this.time += ms;
     const due = this.sleepers.filter(({ until }) => until <= this.time).sort((a, b) => a.until - b.until);
-    for (const sleeper of due) {
-      this.sleepers.splice(this.sleepers.indexOf(sleeper), 1);
-      sleeper.wake();
-    }
+    for (const sleeper of due) sleeper.wake();
+  }
+
+  /** Sets the wall clock, forward or back; no time goes by. */
+  setWall(byMs: number): void {
+    this.set += byMs;
+  }
+
+  /** The machine sleeps: time goes by, the monotonic clock and its timers stand still. */
+  suspend(ms: number): void {
+    this.asleep += ms;
+  }
+
+  /** The machine was off for `ms` and booted again. */
+  reboot(ms: number): void {
+    this.asleep += ms;
+    this.boots++;
+    this.bootedAt = this.passed;
   }
 }
 
