@@ -27,6 +27,8 @@ export interface PublishedLimits {
   readonly maxSize?: number;
   /** Recipients of one message. */
   readonly recipients?: number;
+  /** Messages over one connection; then a new one is made. */
+  readonly messagesPerConnection?: number;
 }
 
 /** A provider. Texts are plain sentences for people. */
@@ -136,7 +138,7 @@ export const providers: readonly Provider[] = [
     appPasswordUrl: "https://login.yahoo.com/account/security",
     helpUrl: "https://help.yahoo.com/kb/SLN15241.html",
     note: "Yahoo sends about 500 messages a day.",
-    published: { perDay: 500, recipients: 100, maxSize: megabytes(25) },
+    published: { perDay: 500, recipients: 100, maxSize: megabytes(25), messagesPerConnection: 20 },
     domains: ["yahoo.com", "yahoo.co.uk", "yahoo.de", "yahoo.fr", "yahoo.co.in", "ymail.com", "rocketmail.com"],
   },
   {

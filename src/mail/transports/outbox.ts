@@ -50,6 +50,10 @@ export class OutboxTransport implements Transport {
   close(): Promise<void> {
     return Promise.resolve();
   }
+
+  drop(): void {
+    // There is no connection.
+  }
 }
 
 /** A file name for a message: no name is ever made from user text. */

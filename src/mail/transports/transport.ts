@@ -35,4 +35,9 @@ export interface Transport {
   send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt>;
   /** Ends the connection politely. Never throws. */
   close(): Promise<void>;
+  /**
+   * Forgets the connection at once, so that the next `open` makes a new one: after the machine slept, or before nothing is sent for
+   * long. Only while no message is on its way.
+   */
+  drop(): void;
 }

@@ -1,0 +1,260 @@
+/** From an account to a session in which mail can be sent: nodemailer's protocol engine greets, encrypts and signs in, then hands over. */
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import SMTPConnection from "nodemailer/lib/smtp-connection";
+import type { Account } from "../account";
+import { classify, ownFailures, type Stage } from "../classify";
+import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "../connect";
+import type { Credentials } from "../ports";
+import { SmtpDialogue } from "./dialogue";
+import type { ServerWords } from "./serverWords";
+import { SendError } from "./transport";
+
+/** No limit, as the engine's timers can hold it: to the engine 0 is its default. */
+const endlessMs = 2_147_483_647;
+
+/** nodemailer's error, as far as we look at it: its `code` alone cannot tell what happened. */
+interface EngineError extends Error {
+  readonly code?: string;
+  readonly originalCode?: string;
+  readonly command?: string;
+  readonly response?: string;
+  readonly timeoutType?: string;
+}
+
+/** What of the engine is not in its types: its listeners, and what it knows of the server. */
+interface EngineParts {
+  readonly _socket: Socket;
+  readonly _onSocketData: (chunk: Buffer) => void;
+  readonly _onSocketError: (error: Error) => void;
+  readonly _onSocketClose: () => void;
+  readonly _onSocketEnd: () => void;
+  readonly _onSocketTimeout: () => void;
+  readonly _responseQueue: readonly string[];
+  readonly _remainder: string;
+  readonly _supportedExtensions: readonly string[];
+  readonly _maxAllowedSize: number;
+  readonly _supportedAuth: readonly string[];
+  readonly allowsAuth: boolean;
+}
+
+/** Sees a connection being opened, step by step. */
+export interface SmtpWatch {
+  connect(event: ConnectEvent): void;
+  /** A command or a reply, without its end and without secrets. */
+  said(who: "client" | "server", text: string): void;
+  secured(socket: TLSSocket): void;
+}
+
+/** What a connection to an account needs. */
+export interface SmtpOptions {
+  readonly account: Account;
+  /** PEM text of the account's own authorities. */
+  readonly ca: string | undefined;
+  readonly credentials: Credentials;
+  readonly watch?: SmtpWatch;
+  /** Asked instead of the system for the server's addresses. */
+  readonly lookup?: Lookup;
+}
+
+/** How a connection is encrypted. */
+export type TlsOptions = SMTPConnection["options"]["tls"];
+
+/** A server that waits for mail. */
+export interface Session {
+  readonly dialogue: SmtpDialogue;
+  readonly extensions: ReadonlySet<string>;
+  /** Octets of a message (RFC 1870); 0 when the server names no limit. */
+  readonly maxSize: number;
+}
+
+/** Connects and signs in. Throws `SendError`. */
+export async function openSession(
+  options: SmtpOptions,
+  tls: TlsOptions,
+  words: ServerWords,
+  signal: AbortSignal,
+): Promise<Session> {
+  return await new SignIn(options, tls, words, signal).run();
+}
+
+class SignIn {
+  private stage: Stage = "connect";
+  /** Takes what the engine reports while it does not call back. */
+  private fail: ((error: EngineError) => void) | undefined;
+
+  constructor(
+    private readonly options: SmtpOptions,
+    private readonly tls: TlsOptions,
+    private readonly words: ServerWords,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  async run(): Promise<Session> {
+    const { account, credentials } = this.options;
+    const socket = await this.connect();
+    const engine: SMTPConnection = new SMTPConnection({
+      connection: socket,
+      host: account.host,
+      port: account.port,
+      secure: account.security === "tls",
+      requireTLS: account.security === "starttls",
+      ignoreTLS: account.security === "none",
+      // A neutral name: the machine's own is nobody's business (RFC 5321 §4.1.3 allows an address literal).
+      name: "[127.0.0.1]",
+      connectionTimeout: account.timeouts.connection || endlessMs,
+      greetingTimeout: account.timeouts.greeting || endlessMs,
+      socketTimeout: account.timeouts.socket || endlessMs,
+      tls: this.tls,
+      ...this.watching(() => engine),
+    });
+    engine.on("error", (error: EngineError) => this.fail?.(error));
+    engine.on("end", () => {
+      // The engine tells its callback why only after this event: let that word come first.
+      const { fail } = this;
+      queueMicrotask(() => {
+        if (fail !== undefined && this.fail === fail) fail(new Error("The connection was closed."));
+      });
+    });
+    try {
+      await this.step(engine, (done) => engine.connect((error) => done(error)));
+      if (account.auth === "password") {
+        this.stage = "auth";
+        const auth = { user: account.user, pass: credentials.password ?? "", method: this.method(engine) };
+        if (auth.pass === "") throw this.own("noPassword");
+        await this.step(engine, (done) => engine.login({ ...auth }, (error) => done(error)));
+      }
+    } catch (error) {
+      engine.close();
+      socket.destroy();
+      throw error;
+    }
+    return this.takeOver(engine);
+  }
+
+  /** The socket, through the account's proxy where it has one. */
+  private async connect(): Promise<Socket> {
+    const { account, credentials, watch, lookup } = this.options;
+    try {
+      return await openSocket(account, credentials, this.signal, (event) => watch?.connect(event), lookup);
+    } catch (error) {
+      if (this.signal.aborted) throw this.own("stopped");
+      if (!(error instanceof ConnectError)) throw error;
+      const { step, code, reply } = error;
+      // A name server that keeps silent is no port that does.
+      const systemCode = step === "dns" && !/^(?:ENOTFOUND|ENODATA|EAI_AGAIN)$/.test(code) ? "EDNS" : code;
+      const failure = classify({ stage: "connect", systemCode });
+      throw new SendError(reply === "" ? failure : { ...failure, reply: this.words.kept(reply) });
+    }
+  }
+
+  /**
+   * From here on the socket is ours: the engine is taken off it, listener by listener, and never hears of it again. What it had read
+   * already is the dialogue's first word, so that nothing that came early can pass for an answer.
+   */
+  private takeOver(engine: SMTPConnection): Session {
+    const parts = partsOf(engine);
+    const { _socket: socket, _responseQueue: queue, _remainder: rest } = parts;
+    socket.off("data", parts._onSocketData);
+    socket.off("error", parts._onSocketError);
+    socket.off("close", parts._onSocketClose);
+    socket.off("end", parts._onSocketEnd);
+    socket.off("timeout", parts._onSocketTimeout);
+    const heard = Buffer.from([...queue, rest].join("\r\n"), "latin1");
+    const { watch, account } = this.options;
+    const said: SmtpWatch["said"] | undefined =
+      watch === undefined ? undefined : (who, text) => watch.said(who, this.words.withoutSecrets(text));
+    return {
+      dialogue: new SmtpDialogue(socket, account.timeouts.socket, heard, said),
+      extensions: new Set(parts._supportedExtensions),
+      maxSize: parts._maxAllowedSize,
+    };
+  }
+
+  /** The engine's options for whoever watches. */
+  private watching(engine: () => SMTPConnection): Partial<SMTPConnection["options"]> {
+    const { watch } = this.options;
+    if (watch === undefined) return {};
+    let secured = false;
+    const hear = (entry: { readonly tnx?: string }, text: string): void => {
+      if (entry.tnx !== "client" && entry.tnx !== "server") return;
+      const { _socket: socket } = partsOf(engine());
+      if (!secured && socket instanceof TLSSocket) {
+        secured = true;
+        watch.secured(socket);
+      }
+      watch.said(entry.tnx, this.words.withoutSecrets(text));
+    };
+    const quiet = (): void => {};
+    const logger = { level: quiet, trace: quiet, debug: hear, info: quiet, warn: quiet, error: quiet, fatal: quiet };
+    return { logger, transactionLog: true };
+  }
+
+  /** Runs one exchange of the engine: settles by its callback, by a connection error, or by the signal. */
+  private step(
+    engine: SMTPConnection,
+    start: (done: (error: Error | null | undefined) => void) => void,
+  ): Promise<void> {
+    const { signal } = this;
+    return new Promise<void>((resolve, reject) => {
+      if (signal.aborted) return reject(this.own("stopped"));
+      const settle = (settlement: () => void): void => {
+        this.fail = undefined;
+        signal.removeEventListener("abort", onAbort);
+        settlement();
+      };
+      const fail = (error: EngineError): void => settle(() => reject(this.toSendError(error)));
+      const onAbort = (): void => {
+        settle(() => reject(this.own("stopped")));
+        engine.close();
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.fail = fail;
+      start((error) => {
+        if (error !== null && error !== undefined) fail(error);
+        else settle(resolve);
+      });
+    });
+  }
+
+  /** The sign-in method: one that takes a password, or none of the password leaves. */
+  private method(engine: SMTPConnection): string {
+    const { allowsAuth, _supportedAuth: offered } = partsOf(engine);
+    if (!allowsAuth) throw this.own("noAuth");
+    const method = ["PLAIN", "LOGIN", "CRAM-MD5"].find((name) => offered.includes(name));
+    if (method === undefined) throw this.own("noPasswordAuth");
+    return method;
+  }
+
+  private toSendError(error: EngineError): SendError {
+    const systemCode = error.timeoutType !== undefined ? "ETIMEDOUT" : (error.originalCode ?? error.code);
+    const failure = this.words.judge({
+      stage: stageOf(error, this.stage),
+      ...(error.response !== undefined && { reply: error.response }),
+      ...(systemCode !== undefined && { systemCode }),
+    });
+    if (error.code === "ETLS" && failure.class === "offline" && failure.code === undefined)
+      return new SendError({ ...ownFailures.noStarttls, stage: "starttls" });
+    return new SendError(failure);
+  }
+
+  private own(what: keyof typeof ownFailures): SendError {
+    return new SendError({ ...ownFailures[what], stage: this.stage });
+  }
+}
+
+function partsOf(engine: SMTPConnection): EngineParts {
+  return engine as unknown as EngineParts;
+}
+
+/** Where the dialogue was, from the command that failed. */
+function stageOf(error: EngineError, reached: Stage): Stage {
+  if (error.timeoutType === "GREETING_TIMEOUT") return "greeting";
+  if (error.timeoutType === "UPGRADE_TIMEOUT") return "starttls";
+  const command = error.command ?? "";
+  if (command.startsWith("AUTH")) return "auth";
+  if (command.startsWith("STARTTLS") || error.code === "ETLS") return "starttls";
+  if (/^(?:EHLO|HELO)/.test(command)) return "ehlo";
+  if (error.code === "EPROTOCOL" && reached === "connect") return "greeting";
+  return reached;
+}
