@@ -75,7 +75,7 @@ export function forecast({ pace, usage, messages, recipientsEach, now }: Forecas
   while (sent < messages) {
     const due = at;
     let closes = Infinity;
-    for (let before = NaN; before !== at; ) {
+    for (let before = NaN; before !== at;) {
       before = at;
       for (const limit of limits) at = limit.freeFrom(at);
       if (window === undefined) continue;
@@ -111,7 +111,10 @@ export function forecastText({ today, end, spread }: Forecast, messages: number,
   if (messages <= 0) return "nothing to send";
   if (end === Infinity) return "never fits the day's allowance or the sending hours";
   const until = momentText(end, now);
-  if (spread) return today === 0 ? `none today, all until ${until}` : `${today.toLocaleString("en")} today, the rest until ${until}`;
+  if (spread)
+    return today === 0
+      ? `none today, all until ${until}`
+      : `${today.toLocaleString("en")} today, the rest until ${until}`;
   const isToday = new Date(end).toDateString() === new Date(now).toDateString();
   return isToday ? `fits today, ${lengthText(end - now)}` : `done ${until}, ${lengthText(end - now)}`;
 }
@@ -159,10 +162,7 @@ class Limit {
     const { room } = this;
     const burst = this.bursts[this.index];
     // While old messages leave the window in the same step, new ones follow them.
-    return burst !== undefined &&
-      this.nextFree <= at + room * gap &&
-      burst.gap <= gap &&
-      this.weigh(burst) >= this.each
+    return burst !== undefined && this.nextFree <= at + room * gap && burst.gap <= gap && this.weigh(burst) >= this.each
       ? room + burst.count - this.left
       : room;
   }

@@ -5,7 +5,7 @@ import { makePrivateDirectory } from "./stateDirectory";
 import type { Waiting } from "./waiting";
 
 /** How often a taken mailbox is asked for again, milliseconds. */
-const lookAgainMs = 2_000;
+const lookAgainMs = 500;
 
 /** How a lease is waited for. */
 export interface LeaseOptions {

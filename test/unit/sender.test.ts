@@ -38,7 +38,7 @@ describe("a run (R3, R21, R27, R29-R33)", () => {
   }
 
   const run = (of: Plan, clock: Clock = systemClock, options: RunOptions = {}): Promise<RunSummary> =>
-    bench.run(of, { clock, ...options });
+    bench.run(of, { clock, stop: stop.signal, ...options });
 
   const everyoneOnce = (count: number): void => bench.everyoneOnce(count);
 

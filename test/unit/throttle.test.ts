@@ -399,10 +399,7 @@ describe("throttle: batches, hours and limits (R23, R25, R26)", () => {
             idle: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2 * hour })),
             /** How long the message takes from its turn to its commitment. */
             slow: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 90_000 })),
-            jump: fc.oneof(
-              { weight: 4, arbitrary: fc.constant(0) },
-              fc.integer({ min: -30 * hour, max: 30 * hour }),
-            ),
+            jump: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, fc.integer({ min: -30 * hour, max: 30 * hour })),
             event: fc.constantFrom("none", "none", "none", "restart", "suspend", "back"),
           }),
           { minLength: 5, maxLength: 40 },
