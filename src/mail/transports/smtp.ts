@@ -81,7 +81,7 @@ export class SmtpTransport implements Transport {
     if (signal.aborted) throw own("stopped", "mail");
     const { extensions, maxSize, dialogue } = session;
     if (message.smtpUtf8 && !extensions.has("SMTPUTF8")) throw own("smtpUtf8", "mail");
-    if (maxSize > 0 && message.bytes.length > maxSize) throw own("tooLarge", "mail");
+    if (maxSize > 0 && message.size > maxSize) throw own("tooLarge", "mail");
     const server = { pipelining: extensions.has("PIPELINING"), size: extensions.has("SIZE") };
     const transaction = new Transaction(dialogue, message, server);
     this.begun++;
