@@ -1,13 +1,10 @@
 /** From rendered parts to the exact bytes of one message (RFC 5322, MIME), its envelope and its identity. */
 import { createHash } from "node:crypto";
-import MailComposer from "nodemailer/lib/mail-composer";
-import type { MailComposerAttachment } from "nodemailer/lib/mail-composer";
 import { encodeWord } from "nodemailer/lib/mime-funcs";
-import type MimeNode from "nodemailer/lib/mime-node";
-import { encode as encodeQuotedPrintable, wrap as wrapQuotedPrintable } from "nodemailer/lib/qp";
 import { addressKey } from "./address";
 import type { Mailbox } from "./address";
 import { judgeHeaderName } from "./headerNames";
+import { addressField, base64, field, fieldName, fileHeader, textPart, unstructured } from "./mime";
 import { cleanLine } from "./slots";
 
 /** What goes over the wire for one recipient. */
@@ -21,7 +18,11 @@ export interface Message {
   /** With angle brackets. */
   readonly messageId: string;
   readonly subject: string;
-  /** The whole message with CRLF line ends, before dot-stuffing. */
+  /** The message in pieces, with CRLF line ends, before dot-stuffing. A big file that many messages share is the same buffer in all. */
+  readonly pieces: readonly Buffer[];
+  /** Octets of all pieces. */
+  readonly size: number;
+  /** The whole message as one copy. */
   readonly bytes: Buffer;
   /** True when an envelope address needs SMTPUTF8. */
   readonly smtpUtf8: boolean;
@@ -71,30 +72,22 @@ export function composeMessage(parts: MessageParts): Promise<Message> {
 
 function compose(parts: MessageParts): Message {
   const subject = cleanLine(parts.subject).trim();
-  const headers = [
+  const head = [
     ...parts.headers.map(({ name, value }) => customHeader(name, value)),
     ...unsubscribeHeaders(parts.unsubscribe, parts.oneClick),
     textHeader("Subject", subject),
+    addressField("From", [header(parts.from)]),
+    addressField("To", [header(parts.to)]),
+    addressField("Cc", parts.cc.map(header)),
+    addressField("Reply-To", parts.replyTo === undefined ? [] : [header(parts.replyTo)]),
+    field("Message-ID", parts.messageId),
+    field("Date", parts.date.toUTCString().replace("GMT", "+0000")),
+    "MIME-Version: 1.0\r\n",
   ];
-  const composer = new MailComposer({
-    from: header(parts.from),
-    to: [header(parts.to)],
-    cc: parts.cc.map(header),
-    ...(parts.replyTo === undefined ? {} : { replyTo: header(parts.replyTo) }),
-    messageId: parts.messageId,
-    date: parts.date,
-    headers,
-    text: textPart(parts.text),
-    html: textPart(parts.html),
-    attachments: parts.attachments.map(attachment),
-    // Only what stands here goes out: no path or URL is ever followed.
-    disableFileAccess: true,
-    disableUrlAccess: true,
-    baseBoundary: createHash("sha256").update(parts.messageId).digest("hex").slice(0, 24),
-  });
-  const pieces: (string | Buffer)[] = [];
-  serialize(composer.compile(), pieces);
-  const bytes = Buffer.concat(pieces.map((piece) => (typeof piece === "string" ? Buffer.from(piece) : piece)));
+  const made = new Pieces();
+  made.text(head.join(""));
+  writeTree(parts, made);
+  const pieces = made.done();
   // Bcc stands in the envelope and nowhere else.
   const mailboxes = [parts.to, ...parts.cc, ...parts.bcc];
   const to = new Map<string, string>();
@@ -102,7 +95,87 @@ function compose(parts: MessageParts): Message {
   const all = [parts.from, ...mailboxes, ...(parts.replyTo === undefined ? [] : [parts.replyTo])];
   const smtpUtf8 = all.some(({ address }) => /[^\u0000-\u007f]/.test(address));
   const envelope = { from: parts.from.address, to: [...to.values()] };
-  return { envelope, messageId: parts.messageId, subject, bytes, smtpUtf8 };
+  return {
+    envelope,
+    messageId: parts.messageId,
+    subject,
+    pieces,
+    size: pieces.reduce((sum, { length }) => sum + length, 0),
+    get bytes() {
+      return Buffer.concat(pieces);
+    },
+    smtpUtf8,
+  };
+}
+
+/**
+ * Files around the two texts, images around the HTML that shows them (RFC 2046 §5.1, RFC 2387). No boundary can occur in a part: neither of
+ * the encodings makes `=_` (RFC 2045 §6.7).
+ */
+function writeTree({ html, text, attachments, messageId }: MessageParts, made: Pieces): void {
+  const base = createHash("sha256").update(messageId).digest("hex").slice(0, 24);
+  let boundaries = 0;
+  const multipart = (type: string, children: readonly (() => void)[]): void => {
+    const boundary = `=_${base}_${String(++boundaries)}`;
+    made.text(`Content-Type: multipart/${type};\r\n boundary="${boundary}"\r\n\r\n`);
+    children.forEach((child, i) => {
+      made.text(`${i > 0 ? "\r\n" : ""}--${boundary}\r\n`);
+      child();
+    });
+    made.text(`\r\n--${boundary}--\r\n`);
+  };
+  const file = (one: Part) => (): void => {
+    const name = cleanLine(one.filename).replace(/[/\\]/g, "_").trim() || "attachment";
+    made.text(fileHeader(name, one.cid));
+    made.bytes(encoded(one.content));
+  };
+  const images = attachments.filter(({ cid }) => cid !== undefined).map(file);
+  const files = attachments.filter(({ cid }) => cid === undefined).map(file);
+  // An empty part would look broken.
+  const plain = (): void => made.text(textPart("text/plain", text === "" ? "\n" : text));
+  const htmlAlone = (): void => made.text(textPart("text/html", html === "" ? "\n" : html));
+  const shown =
+    images.length > 0 ? (): void => multipart('related; type="text/html"', [htmlAlone, ...images]) : htmlAlone;
+  const alternatives = (): void => multipart("alternative", [plain, shown]);
+  if (files.length > 0) multipart("mixed", [alternatives, ...files]);
+  else alternatives();
+}
+
+/** Buffers of at least so many bytes are pieces of their own: copying them costs more than handing over one more. */
+const ownPiece = 16 * 1024;
+
+/** Gathers a message: texts and small files together, big files as they are. */
+class Pieces {
+  private readonly pieces: Buffer[] = [];
+  private pending: (string | Buffer)[] = [];
+
+  text(text: string): void {
+    this.pending.push(text);
+  }
+
+  bytes(bytes: Buffer): void {
+    this.pending.push(bytes);
+    if (bytes.length < ownPiece) return;
+    this.pending.pop();
+    this.flush();
+    this.pieces.push(bytes);
+  }
+
+  done(): readonly Buffer[] {
+    this.flush();
+    return this.pieces;
+  }
+
+  private flush(): void {
+    if (this.pending.length === 0) return;
+    const isText = this.pending.every((one) => typeof one === "string");
+    this.pieces.push(
+      isText
+        ? Buffer.from(this.pending.join(""))
+        : Buffer.concat(this.pending.map((one) => (typeof one === "string" ? Buffer.from(one) : one))),
+    );
+    this.pending = [];
+  }
 }
 
 /** The Message-ID of a recipient in a run: the same on every attempt, so that receivers can tell a double. `domain` is the sender's. */
@@ -111,94 +184,48 @@ export function messageIdFor(campaignId: string, runId: string, identity: string
   return `<${base32(digest.subarray(0, 20))}@${domain}>`;
 }
 
-interface Header {
-  readonly key: string;
-  readonly value: string | { readonly prepared: true; readonly foldLines: boolean; readonly value: string };
-}
-
 function header({ name, address }: Mailbox): { name: string; address: string } {
   // Many programs decode encoded words (RFC 2047) even where they are quoted; a name is what it says.
   const clean = Array.from(cleanLine(name).replace(/=\?/g, "= ?").trim());
   return { name: clean.slice(0, longestName).join(""), address };
 }
 
-function attachment({ filename, content, cid }: Part): MailComposerAttachment {
-  const name = cleanLine(filename).replace(/[/\\]/g, "_").trim() || "attachment";
-  return {
-    filename: name,
-    content,
-    ...(cid === undefined ? {} : { cid, contentDisposition: "inline" }),
-    // A message inside a message must not be encoded (RFC 2046 §5.2.1), and might break lines; as a file it arrives as it is.
-    ...(/\.(?:eml|mht|mhtml|mime)$/i.test(name) ? { contentType: "application/octet-stream" } : {}),
-  };
-}
-
-/** A text part: lines end with CRLF; quoted-printable (RFC 2045 §6.7) unless base64 is shorter, as for most scripts but Latin. */
-function textPart(text: string): { content: string; contentTransferEncoding: string } {
-  // An empty part would be left out.
-  const content = text === "" ? "\r\n" : text.replace(/\r\n|\r|\n/g, "\r\n");
-  const isMostlyForeign = Buffer.byteLength(content) > content.length * 1.3;
-  return { content, contentTransferEncoding: isMostlyForeign ? "base64" : "quoted-printable" };
-}
-
 /** Encoded files by their content: the same buffer goes into many messages. */
 const encodedFiles = new WeakMap<Buffer, Buffer>();
 
-/**
- * Writes a tree at once; nodemailer's own way through streams takes several turns of the event loop a message. Headers, boundaries and
- * encodings are nodemailer's.
- */
-function serialize(node: MimeNode, pieces: (string | Buffer)[]): void {
-  pieces.push(node.buildHeaders(), "\r\n\r\n");
-  const { content } = node;
-  if (typeof content === "string") {
-    const isBase64 = node.getTransferEncoding() === "base64";
-    pieces.push(isBase64 ? base64(Buffer.from(content)) : wrapQuotedPrintable(encodeQuotedPrintable(content), 76));
-  } else if (Buffer.isBuffer(content)) {
-    const encoded = encodedFiles.get(content) ?? Buffer.from(base64(content), "latin1");
-    encodedFiles.set(content, encoded);
-    pieces.push(encoded);
+function encoded(content: Buffer): Buffer {
+  let bytes = encodedFiles.get(content);
+  if (bytes === undefined) {
+    bytes = Buffer.from(base64(content), "latin1");
+    encodedFiles.set(content, bytes);
   }
-  node.childNodes.forEach((child, index) => {
-    pieces.push(`${index > 0 ? "\r\n" : ""}--${String(node.boundary)}\r\n`);
-    serialize(child, pieces);
-  });
-  if (node.childNodes.length > 0) pieces.push(`\r\n--${String(node.boundary)}--\r\n`);
+  return bytes;
 }
 
-/** RFC 2045 §6.8: lines of at most 76 characters. */
-function base64(bytes: Buffer): string {
-  return bytes.toString("base64").replace(/.{76}(?=.)/g, "$&\r\n");
-}
-
-function customHeader(name: string, value: string): Header {
+function customHeader(name: string, value: string): string {
   if (judgeHeaderName(name) !== "allowed") throw new Error(`The header ${JSON.stringify(name)} may not be set.`);
   return textHeader(name, cleanLine(value).trim());
 }
 
 /** An unstructured header (RFC 5322 §2.2.1). What reads as an encoded word, or cannot be folded, is encoded as one (RFC 2047). */
-function textHeader(key: string, value: string): Header {
+function textHeader(key: string, value: string): string {
   const mustEncode = value.includes("=?") || value.split(" ").some((word) => word.length > longestWord);
-  if (!mustEncode) return { key, value };
+  if (!mustEncode) return unstructured(key, value);
   const isMostlyLatin = value.replace(/[^A-Za-z]/g, "").length * 2 > value.length;
-  return { key, value: { prepared: true, foldLines: true, value: encodeWord(value, isMostlyLatin ? "Q" : "B", 52) } };
+  return field(fieldName(key), encodeWord(value, isMostlyLatin ? "Q" : "B", 52));
 }
 
 /** RFC 2369 §3.2 and RFC 8058 §3.1. */
-function unsubscribeHeaders(unsubscribe: string | undefined, oneClick: boolean): readonly Header[] {
+function unsubscribeHeaders(unsubscribe: string | undefined, oneClick: boolean): readonly string[] {
   if (unsubscribe === undefined) return [];
   const url = cleanLine(unsubscribe)
     .trim()
     .replace(/[^\u0021-\u007e]+|[<>"\\^`{|}]+/g, encodeURIComponent);
   // Blanks in the brackets do not count, so even a very long URL can be folded (RFC 2369 §2).
   const folded = url.match(new RegExp(`.{1,${String(longestWord)}}`, "g"))?.join("\r\n ") ?? "";
-  const headers: Header[] = [prepared("List-Unsubscribe", `<${folded}>`)];
-  if (oneClick && /^https:/i.test(url)) headers.push(prepared("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
+  const headers = [`List-Unsubscribe: <${folded}>\r\n`];
+  if (oneClick && /^https:/i.test(url)) headers.push("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
   return headers;
-}
-
-function prepared(key: string, value: string): Header {
-  return { key, value: { prepared: true, foldLines: false, value } };
 }
 
 /** RFC 4648 §6, in small letters and without padding. */

@@ -28,6 +28,8 @@ export interface Taken {
   readonly from: string;
   readonly to: readonly string[];
   readonly source: string;
+  /** The body as it came, dots still doubled, without the end that was taken for its own. */
+  readonly wire: string;
 }
 
 /** Decides; undefined is the usual reply. A promise holds the reply back. */
@@ -38,6 +40,8 @@ export class ScriptedSmtp {
   readonly accepted: Taken[] = [];
   /** Every command line, in order. */
   readonly lines: string[] = [];
+  /** Command lines that came together, in one piece of what the socket gave. */
+  readonly batches: string[][] = [];
   connections = 0;
   private readonly counts = new Map<string, number>();
   private readonly sockets = new Set<Socket>();
@@ -47,15 +51,17 @@ export class ScriptedSmtp {
     private readonly server: Server,
     private readonly script: Script,
     private readonly extensions: readonly string[],
+    private readonly byteByByte: boolean,
   ) {}
 
-  /** Starts one on a free port of 127.0.0.1. */
+  /** Starts one on a free port of 127.0.0.1; `byteByByte` writes every reply in pieces of one byte. */
   static async start(
     script: Script = () => undefined,
     extensions = ["PIPELINING", "8BITMIME", "SMTPUTF8"],
+    byteByByte = false,
   ): Promise<ScriptedSmtp> {
     const server = createServer();
-    const smtp = new ScriptedSmtp(server, script, extensions);
+    const smtp = new ScriptedSmtp(server, script, extensions, byteByByte);
     server.on("connection", (socket) => void smtp.serve(socket, smtp.connections++));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return smtp;
@@ -77,6 +83,11 @@ export class ScriptedSmtp {
     while (!condition()) await new Promise<void>((resolve) => this.waiters.push(resolve));
   }
 
+  /** Says something that nobody asked for, on every open connection. */
+  say(text: string): void {
+    for (const socket of this.sockets) socket.write(`${text}\r\n`);
+  }
+
   async close(): Promise<void> {
     for (const socket of this.sockets) socket.destroy();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -91,8 +102,13 @@ export class ScriptedSmtp {
     let from = "";
     let to: string[] = [];
     let buffer = "";
-    let body: string | undefined;
-    const say = (text: string): void => void socket.write(`${text}\r\n`);
+    /** The pieces of the body, and the last characters of these: an end may come in pieces. A body begins like a line. */
+    let body: string[] | undefined;
+    let seen = "\r\n";
+    const say = (text: string): void => {
+      const reply = `${text}\r\n`;
+      for (const piece of this.byteByByte ? Array.from(reply) : [reply]) socket.write(piece);
+    };
     /** True when the dialogue goes on as usual. */
     const step = async (command: Step["command"], line: string): Promise<Action | undefined> => {
       const before = this.counts.get(command) ?? 0;
@@ -111,18 +127,23 @@ export class ScriptedSmtp {
     if ((await step("connect", "")) === undefined) say("220 scripted ESMTP");
     for await (const chunk of socket as AsyncIterable<Buffer>) {
       buffer += chunk.toString("latin1");
+      const batch: string[] = [];
+      this.batches.push(batch);
       for (;;) {
         if (body !== undefined) {
-          if (body === "" && buffer !== "") await step("body", "");
-          const all: string = body + buffer;
-          const end = all.startsWith(".\r\n") ? 0 : all.indexOf("\r\n.\r\n");
+          if (body.length === 0 && buffer !== "") await step("body", "");
+          const all: string = seen + buffer;
+          const end = all.indexOf("\r\n.\r\n");
           if (end < 0) {
-            body = all;
+            if (buffer !== "") body.push(buffer);
+            seen = all.slice(-4);
             buffer = "";
             break;
           }
-          buffer = all.slice(end + (end === 0 ? 3 : 5));
-          const taken = { from, to, source: all.slice(0, end).replace(/^\./gm, "") };
+          const whole = `\r\n${body.join("")}${buffer}`;
+          const wire = whole.slice(2, whole.length - all.length + end);
+          buffer = all.slice(end + 5);
+          const taken = { from, to, source: wire.replace(/^\./gm, ""), wire };
           body = undefined;
           const action = await step("dot", "");
           if (action === undefined) {
@@ -141,6 +162,7 @@ export class ScriptedSmtp {
         const line = buffer.slice(0, end);
         buffer = buffer.slice(end + 2);
         this.lines.push(line);
+        batch.push(line);
         const command = (/^[A-Za-z]+/.exec(line)?.[0] ?? "").toUpperCase();
         if (command === "EHLO") {
           if ((await step("EHLO", line)) === undefined)
@@ -160,7 +182,7 @@ export class ScriptedSmtp {
         } else if (command === "DATA") {
           if (to.length === 0) say("554 5.5.1 no valid recipients");
           else if ((await step("DATA", line)) === undefined) {
-            body = "";
+            [body, seen] = [[], "\r\n"];
             say("354 go ahead");
           }
         } else if (command === "RSET") {

@@ -9,11 +9,14 @@ import { ScriptedSmtp, type Script } from "../fakes/scriptedSmtp";
 const never = new AbortController().signal;
 
 function message(to: readonly string[] = ["bob@example.org"], body = "Hello\r\n.dot\r\n"): Message {
+  const bytes = Buffer.from(`Subject: Hi\r\n\r\n${body}`);
   return {
     envelope: { from: "ada@example.com", to },
     messageId: "<1@example.com>",
     subject: "Hi",
-    bytes: Buffer.from(`Subject: Hi\r\n\r\n${body}`),
+    pieces: [bytes],
+    size: bytes.length,
+    bytes,
     smtpUtf8: to.some((address) => /[^\u0000-\u007f]/.test(address)),
   };
 }

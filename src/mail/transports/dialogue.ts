@@ -91,9 +91,10 @@ export class SmtpDialogue {
 
   /** Waits for what goes on elsewhere; false when the dialogue ended first. Rejects as `work` does. */
   async during(work: Promise<void>): Promise<boolean> {
-    const state: { is: "going on" | "done" | "failed"; error?: unknown } = { is: "going on" };
+    const state: { is: "going on" | "done" | "failed"; error: unknown } = { is: "going on", error: undefined };
     const settle = (is: "done" | "failed", error?: unknown): void => {
-      Object.assign(state, { is, error });
+      state.is = is;
+      state.error = error;
       this.wake?.();
     };
     work.then(

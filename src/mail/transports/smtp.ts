@@ -81,12 +81,13 @@ export class SmtpTransport implements Transport {
     if (signal.aborted) throw own("stopped", "mail");
     const { extensions, maxSize, dialogue } = session;
     if (message.smtpUtf8 && !extensions.has("SMTPUTF8")) throw own("smtpUtf8", "mail");
-    if (maxSize > 0 && message.bytes.length > maxSize) throw own("tooLarge", "mail");
+    if (maxSize > 0 && message.size > maxSize) throw own("tooLarge", "mail");
     const server = { pipelining: extensions.has("PIPELINING"), size: extensions.has("SIZE") };
-    const transaction = new Transaction(dialogue, message, server);
     this.begun++;
     try {
-      const { text } = await this.untilAborted(session, signal, () => transaction.run(gate));
+      const { text } = await this.untilAborted(session, signal, () =>
+        new Transaction(dialogue, message, server).run(gate),
+      );
       const serverMessageId = parseServerMessageId(text, this.options.account.host);
       return { reply: this.words.kept(text), ...(serverMessageId !== undefined && { serverMessageId }) };
     } catch (error) {

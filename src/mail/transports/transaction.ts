@@ -35,7 +35,7 @@ export class Transaction {
     private readonly server: { readonly pipelining: boolean; readonly size: boolean },
   ) {
     const { from, to } = message.envelope;
-    const size = server.size ? ` SIZE=${String(message.bytes.length)}` : "";
+    const size = server.size ? ` SIZE=${String(message.size)}` : "";
     this.commands = [
       `${mailFrom(from, message.smtpUtf8)}${size}`,
       ...to.map((address) => `RCPT TO:<${safe(address)}>`),
@@ -84,7 +84,7 @@ export class Transaction {
     const { dialogue } = this;
     if (dialogue.end() !== undefined) throw this.ended();
     dialogue.expect(1);
-    const writes = grouped(wireForm([this.message.bytes]));
+    const writes = grouped(wireForm(this.message.pieces));
     const last = writes.pop() ?? [];
     for (const pieces of writes) {
       await dialogue.write(pieces);
