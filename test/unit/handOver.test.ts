@@ -64,7 +64,12 @@ describe("handing an unfinished run over (R57)", () => {
 
   async function send(plan: Plan, limit?: number): Promise<RunSummary> {
     const never = new AbortController().signal;
-    const ports = { clock: systemClock, logger: silentLogger, random: () => 0.5, credentials: () => Promise.resolve({}) };
+    const ports = {
+      clock: systemClock,
+      logger: silentLogger,
+      random: () => 0.5,
+      credentials: () => Promise.resolve({}),
+    };
     const hooks = { stop: never, abort: never, onAttempt: () => {}, onProgress: () => {} };
     const target = { kind: "smtp", account: loopbackAccount(server.port), caSha256: undefined } as const;
     return await runCampaign({ ...plan, target }, ports, hooks, limit === undefined ? {} : { limit });
@@ -112,7 +117,10 @@ describe("handing an unfinished run over (R57)", () => {
     assert.deepEqual(await bring(ada, await exportHistory((await standing(bob)).plan)), { runs: 1, goesOn: false });
     assert.equal((await standing(ada)).state, "finished");
     assert.equal((await standing(ada)).totals.accepted, 4);
-    assert.deepEqual([...server.perRecipient], [1, 2, 3].map((number) => [person(number), 1]));
+    assert.deepEqual(
+      [...server.perRecipient],
+      [1, 2, 3].map((number) => [person(number), 1]),
+    );
   });
 
   it("is taken back by importing the very archive, and the archive is written again when it is asked for again", async () => {

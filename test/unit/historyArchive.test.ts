@@ -257,7 +257,10 @@ describe("history archive (R57)", () => {
       const { sha256 } = (JSON.parse(planText) as Plan).copies[0]!;
       for (const changed of [
         planText.replaceAll("000-campaign", "../../../../../etc/hostname"),
-        planText.replaceAll(sha256, sha256.replace(/^./, (first) => (first === "0" ? "1" : "0"))),
+        planText.replaceAll(
+          sha256,
+          sha256.replace(/^./, (first) => (first === "0" ? "1" : "0")),
+        ),
       ]) {
         assert.notEqual(changed, planText);
         const content = Buffer.from(changed).toString("base64");

@@ -51,7 +51,12 @@ describe("resolving recipients (R57, R58)", () => {
 
   async function send(plan: Plan): Promise<{ readonly summary: RunSummary; readonly mailed: readonly string[] }> {
     const server = await ScriptedSmtp.start();
-    const ports = { clock: systemClock, logger: silentLogger, random: () => 0.5, credentials: () => Promise.resolve({}) };
+    const ports = {
+      clock: systemClock,
+      logger: silentLogger,
+      random: () => 0.5,
+      credentials: () => Promise.resolve({}),
+    };
     const never = new AbortController().signal;
     const hooks = { stop: never, abort: never, onAttempt: () => {}, onProgress: () => {} };
     try {
