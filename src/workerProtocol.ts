@@ -197,8 +197,11 @@ export interface WorkerApi {
   /** The id of a campaign on disk. */
   idOf(file: string): Promise<string | undefined>;
   lastRun(address: RunAddress): Promise<RunState | undefined>;
-  /** The last real run of the same file under another id, if it mailed anybody: a changed id forgets who was mailed. */
-  underAnotherId(file: string, campaignId: string, stateDirectory: string): Promise<RunState | undefined>;
+  /**
+   * The last real run of the same file under another id, if it mailed anybody, else one that mailed a fifth of these people under the
+   * same subject: a changed id forgets who was mailed.
+   */
+  underAnotherId(request: CampaignRequest, campaignId: string, stateDirectory: string): Promise<RunState | undefined>;
   /** Interrupted runs of the given campaigns, real ones before rehearsals. */
   interrupted(files: readonly string[], stateDirectory: string): Promise<readonly InterruptedRun[]>;
   /** The last run's report as a plain-text table. */

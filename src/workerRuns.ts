@@ -8,6 +8,7 @@ import {
   formatReport,
   JournalError,
   lastRun,
+  overlappingRun,
   parseMailbox,
   PlanError,
   quote,
@@ -15,6 +16,7 @@ import {
   readReport,
   RowError,
   runCampaign,
+  runUnderAnotherId,
   sendTest,
   systemClock,
 } from "./mail/index";
@@ -32,7 +34,16 @@ import type {
   World,
 } from "./mail/index";
 import { checkCampaign, entryAt, openCampaign } from "./workerCampaign";
-import type { HostApi, InterruptedRun, RunAddress, RunOrder, RunReply, TestOrder, TestReply } from "./workerProtocol";
+import type {
+  CampaignRequest,
+  HostApi,
+  InterruptedRun,
+  RunAddress,
+  RunOrder,
+  RunReply,
+  TestOrder,
+  TestReply,
+} from "./workerProtocol";
 
 /** Attempts are told to the host in batches of this many milliseconds, so that fast runs do not flood it. */
 const gatherMs = 250;
@@ -229,6 +240,19 @@ function withoutCertificates(error: unknown): Diagnosis {
 /** How the last run stands. */
 export async function lastRunOf({ stateDirectory, campaignId, world }: RunAddress): Promise<RunState | undefined> {
   return await lastRun(stateDirectory, campaignId, world);
+}
+
+/** The run that mailed these people under another id: from the same file, or by the same subject. */
+export async function underAnotherId(
+  request: CampaignRequest,
+  campaignId: string,
+  stateDirectory: string,
+  ids: CampaignIds,
+): Promise<RunState | undefined> {
+  const same = await runUnderAnotherId(stateDirectory, request.file, campaignId);
+  if (same !== undefined) return same;
+  const { prepared } = await openCampaign(request, ids);
+  return prepared === undefined ? undefined : await overlappingRun(stateDirectory, prepared);
 }
 
 /** The last run's report as a table, or undefined when nothing was sent yet. */

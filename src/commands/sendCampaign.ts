@@ -224,7 +224,8 @@ async function underAnotherId(
   { campaign: { id, account } }: CheckReply,
 ): Promise<RunState | undefined> {
   if (id === undefined || account === sandboxId) return undefined;
-  return await services.task.ask.request("underAnotherId", campaign.fsPath, id, services.stateDirectory());
+  const request = await services.campaigns.request(campaign);
+  return await services.task.ask.request("underAnotherId", request, id, services.stateDirectory());
 }
 
 async function lastRun(services: Services, { campaign }: CheckReply, world: World): Promise<RunState | undefined> {
