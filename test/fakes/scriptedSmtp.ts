@@ -38,6 +38,8 @@ export class ScriptedSmtp {
   readonly accepted: Taken[] = [];
   /** Every command line, in order. */
   readonly lines: string[] = [];
+  /** Every byte that the client sent, as Latin-1, by connection. */
+  readonly wire: string[] = [];
   connections = 0;
   private readonly counts = new Map<string, number>();
   private readonly sockets = new Set<Socket>();
@@ -110,7 +112,9 @@ export class ScriptedSmtp {
     };
     if ((await step("connect", "")) === undefined) say("220 scripted ESMTP");
     for await (const chunk of socket as AsyncIterable<Buffer>) {
-      buffer += chunk.toString("latin1");
+      const heard = chunk.toString("latin1");
+      this.wire[connection] = (this.wire[connection] ?? "") + heard;
+      buffer += heard;
       for (;;) {
         if (body !== undefined) {
           if (body === "" && buffer !== "") await step("body", "");
