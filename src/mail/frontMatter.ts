@@ -39,8 +39,11 @@ export interface FrontMatter {
 /** YAML problems shown at once: the first is nearly always the cause of the others. */
 const syntaxProblemLimit = 3;
 
-/** Texts without the quotes they need that are found at once: each takes two more readings of the whole. */
+/** Texts without the quotes they need that are found at once: each takes one more reading of the whole. */
 const unquotedLimit = 5;
+
+/** Where YAML stumbles more often, quotes around single values mend nothing, and every reading takes its time. */
+const stumbleLimit = 50;
 
 /** Reads the YAML between two offsets of `source`. Never throws. */
 export function readFrontMatter(source: Source, start: number, end: number): Checked<FrontMatter> {
@@ -56,16 +59,23 @@ export function readFrontMatter(source: Source, start: number, end: number): Che
   // values are covered with as many letters, so that the rest is read as if they were quoted.
   let yaml = written;
   let document = parse(yaml);
+  let unquoted = 0;
   for (let round = 0; round < 20; round++) {
-    const found = findBareBraces(yaml, document);
-    const isTired = [...covered.values()].filter(({ code }) => code === "frontMatter.quotes").length >= unquotedLimit;
-    const values = found.length > 0 || isTired ? found : findUnquoted(yaml, document);
-    if (values.length === 0) break;
-    for (const value of values) {
+    const braces = findBareBraces(yaml, document);
+    for (const value of braces) {
       covered.set(value.offset, value);
       yaml = cover(yaml, value);
     }
-    document = parse(yaml);
+    if (braces.length > 0) {
+      document = parse(yaml);
+      continue;
+    }
+    const mended = unquoted < unquotedLimit ? findUnquoted(yaml, document) : undefined;
+    if (mended === undefined) break;
+    unquoted++;
+    covered.set(mended.value.offset, mended.value);
+    yaml = cover(yaml, mended.value);
+    document = mended.document;
   }
   for (const value of covered.values()) walker.reportUnquoted(value);
   const syntax = [...document.errors, ...document.warnings];
@@ -80,7 +90,7 @@ export function readFrontMatter(source: Source, start: number, end: number): Che
     walker.add("frontMatter.yaml", walker.range(pos[0], pos[1]), { detail });
   }
   const contents = document.contents;
-  const broken = syntax.some((error) => error.code !== "DUPLICATE_KEY");
+  const broken = syntax.length > 0;
   if (isMap(contents)) return { value: { entries: walker.entries(contents.items), broken }, problems };
   const isOther = contents !== null && !broken && !(isScalar(contents) && contents.value === "");
   if (isOther)
@@ -122,7 +132,14 @@ type YamlDocument = ReturnType<typeof parseDocument>;
 
 function parse(yaml: string): YamlDocument {
   // The failsafe schema knows texts, lists and maps only.
-  return parseDocument(yaml, { schema: "failsafe", merge: false, prettyErrors: false, logLevel: "silent" });
+  // Keys that stand twice are found by ourselves: the library compares each with all before it.
+  return parseDocument(yaml, {
+    schema: "failsafe",
+    merge: false,
+    prettyErrors: false,
+    logLevel: "silent",
+    uniqueKeys: false,
+  });
 }
 
 /** A value that needs quotes and has none; `offset` counts from the start of the YAML. */
@@ -154,20 +171,24 @@ function findBareBraces(yaml: string, document: YamlDocument): readonly Unquoted
   return found;
 }
 
-/** The value of the line where YAML stumbles, when quotes around it would mend that. */
-function findUnquoted(yaml: string, document: YamlDocument): readonly Unquoted[] {
+/** The value of the line where YAML stumbles, when quotes around it would mend that, and the whole as it reads then. */
+function findUnquoted(
+  yaml: string,
+  document: YamlDocument,
+): { readonly value: Unquoted; readonly document: YamlDocument } | undefined {
   const stumbles = findStumbles(document);
   const [first] = stumbles;
-  if (first === undefined) return [];
+  if (first === undefined || stumbles.length > stumbleLimit) return undefined;
   const lineStart = Math.max(yaml.lastIndexOf("\n", first - 1), yaml.lastIndexOf("\r", first - 1)) + 1;
   const line = /^[^\r\n]*/.exec(yaml.slice(lineStart))?.[0] ?? "";
   const [, before = "", key = "", value = ""] = /^(([A-Za-z][\w-]*):[ \t]+)(\S.*)$/.exec(line) ?? [];
   const text = withoutComment(value);
   // A quote that never closes is another mistake, as is a bracket.
   const isOpen = /^"[^"]*$|^'[^']*$|^\[[^\]]*$|^\{[^}]*$|^[|>]/.test(text);
-  if (text === "" || isOpen) return [];
+  if (text === "" || isOpen) return undefined;
   const unquoted: Unquoted = { code: "frontMatter.quotes", key, offset: lineStart + before.length, text };
-  return findStumbles(parse(cover(yaml, unquoted))).length < stumbles.length ? [unquoted] : [];
+  const mended = parse(cover(yaml, unquoted));
+  return findStumbles(mended).length < stumbles.length ? { value: unquoted, document: mended } : undefined;
 }
 
 /** Offsets of syntax errors, and of tags, anchors and aliases: nobody means one in `account: *Hello*` or `subject: &more`. */
@@ -202,6 +223,9 @@ function collectMapStarts(node: unknown, starts: Set<number>, depth: number): vo
 
 /** Turns nodes into values. Offsets of nodes count from `start` in the source. */
 class Walker {
+  /** Keys that stood before in the same map. */
+  private doubles = 0;
+
   constructor(
     private readonly source: Source,
     private readonly start: number,
@@ -227,12 +251,16 @@ class Walker {
 
   entries(pairs: readonly { readonly key: unknown; readonly value: unknown }[]): readonly YamlEntry[] {
     const entries: YamlEntry[] = [];
+    const seen = new Set<string>();
     for (const { key, value } of pairs) {
       if (!isScalar(key) || typeof key.value !== "string") {
         this.add("frontMatter.yaml", rangeOf(this, key, 0), { detail: "a key must be a plain word" });
         continue;
       }
       const [keyStart, keyEnd] = key.range ?? [0, 0];
+      if (seen.has(key.value) && this.doubles++ < syntaxProblemLimit)
+        this.add("frontMatter.yaml", this.range(keyStart, keyEnd), { detail: "this key stands twice" });
+      seen.add(key.value);
       const [, valueEnd] = nodeRange(value) ?? [keyEnd, keyEnd];
       entries.push({
         key: key.value,

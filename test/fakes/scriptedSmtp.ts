@@ -42,6 +42,8 @@ export class ScriptedSmtp {
   readonly lines: string[] = [];
   /** Command lines that came together, in one piece of what the socket gave. */
   readonly batches: string[][] = [];
+  /** Every byte that the client sent, as Latin-1, by connection. */
+  readonly wire: string[] = [];
   connections = 0;
   private readonly counts = new Map<string, number>();
   private readonly sockets = new Set<Socket>();
@@ -126,7 +128,9 @@ export class ScriptedSmtp {
     };
     if ((await step("connect", "")) === undefined) say("220 scripted ESMTP");
     for await (const chunk of socket as AsyncIterable<Buffer>) {
-      buffer += chunk.toString("latin1");
+      const heard = chunk.toString("latin1");
+      this.wire[connection] = (this.wire[connection] ?? "") + heard;
+      buffer += heard;
       const batch: string[] = [];
       this.batches.push(batch);
       for (;;) {

@@ -61,7 +61,8 @@ describe("classify by stage and code (R32)", () => {
       ["mail", "550 5.7.1 not allowed", "account"],
       ["mail", "553 5.7.1 not owned by user", "account"],
       ["mail", "550 5.1.8 bad sender domain", "account"],
-      ["mail", "552 5.3.4 message too big", "account"],
+      ["mail", "552 5.3.4 message too big", "message"],
+      ["mail", "552 too big", "message"],
       ["mail", "503 5.5.1 nested MAIL", "offline"],
       ["mail", "450 5.3.4 contradicts itself", "throttled"],
     ]));
@@ -207,7 +208,7 @@ describe("classify by the provider's words (R32, R37)", () => {
   describe("Yahoo, Amazon SES, iCloud and others", () =>
     table([
       ["mail", "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred", "throttled"],
-      ["greeting", "421 4.7.1 [TS03] All messages from 192.0.2.1 will be permanently deferred", "throttled"],
+      ["greeting", "421 4.7.1 [TS03] All messages from 192.0.2.1 will be permanently deferred", "account"],
       ["reply", "554 5.7.9 Message not accepted for policy reasons.", "message"],
       ["reply", "454 Throttling failure: Maximum sending rate exceeded.", "throttled"],
       ["reply", "454 Throttling failure: Daily message quota exceeded.", "quota"],
