@@ -41,8 +41,6 @@ export interface Failure {
   readonly reply?: string;
   /** The address that was refused, when the envelope had several. */
   readonly refused?: string;
-  /** When the server said how long to wait: so many milliseconds. */
-  readonly retryAfterMs?: number;
   /** As in `RawFailure`, where there was no reply. */
   readonly systemCode?: string;
   /** How long the server asks to wait, milliseconds, between a second and 24 hours; absent when it names no time. */

@@ -75,6 +75,8 @@ export class Lanes {
   private failure: unknown;
   private signedIn: Promise<void> | undefined;
   private begunMessages = 0;
+  /** What the server said that it takes at once. */
+  private atMost = Infinity;
 
   constructor(private readonly context: LanesContext) {
     const { plan, prepared, journal, ports, hooks, ledger } = context;
@@ -101,6 +103,7 @@ export class Lanes {
         this.queue.back(entry, due);
       },
       hold: (ms, why) => this.throttle.hold(ms, why),
+      atMost: (connections) => (this.atMost = Math.min(this.atMost, connections)),
       slowDown: () => this.throttle.slowDown(),
       accepted: () => this.throttle.accepted(),
       end: (ending) => this.end(ending),
@@ -151,7 +154,7 @@ export class Lanes {
   }
 
   private get connections(): number {
-    return Math.max(1, this.pace.connections);
+    return Math.max(1, Math.min(this.pace.connections, this.atMost));
   }
 
   private async drive(lane: Lane): Promise<void> {

@@ -33,6 +33,8 @@ export interface Consequences {
   again(entry: Mailable, due?: number): void;
   /** Nobody's turn comes for so long. */
   hold(ms: number, why: "server" | "quota"): void;
+  /** The server takes no more connections than that at once. */
+  atMost(connections: number): void;
   /** The server finds us too fast. */
   slowDown(): void;
   /** A message went through. */
@@ -90,6 +92,7 @@ export class Outcomes {
     const { entry } = attempt;
     const k = entry.identity;
     const kind = failure.class;
+    if (failure.connections !== undefined) this.run.atMost(failure.connections);
     // Ended by whoever stopped the run, with nothing handed over: nobody's failure.
     if (kind === "offline" && resting.aborted) return this.untried(attempt);
     // A refusal proves that the connection works.

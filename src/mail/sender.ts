@@ -13,6 +13,7 @@ import type { Pace } from "./pace";
 import type { Clock, Ports } from "./ports";
 import { prepareCampaign, suppression } from "./preflight";
 import { plainText } from "./problems";
+import { openReceipt } from "./receipt";
 import { mailboxDirectory, mailboxOf, QuotaLedger } from "./quota";
 import { RunProgress } from "./runProgress";
 import type { Waiting } from "./waiting";
@@ -109,6 +110,8 @@ export interface RunOptions {
   readonly patience?: number;
 }
 
+const nothingYet = { fates: new Map<string, never>(), finished: false, generation: 0 };
+
 /**
  * Sends what the plan's journal says is not settled yet. Settles every doubt as unknown first. Never throws for what mail
  * servers, disks or people do: that is in the summary's `ending`.
@@ -127,11 +130,12 @@ export async function runCampaign(
   let journal: Journal | undefined;
   let delivery: Delivery | undefined;
   let totals: Totals | undefined;
+  const receipt = openReceipt(plan, ports);
   const end = (ending: Ending): RunSummary => ({
     runId: plan.runId,
     ending,
     durationMs: ports.clock.monotonic() - began,
-    ...(totals ?? totalsOf(plan, { fates: new Map(), finished: false, generation: 0 })),
+    ...(totals ?? totalsOf(plan, nothingYet)),
   });
   try {
     const before = await readHistory(plan.directory);
@@ -193,6 +197,7 @@ export async function runCampaign(
       credentials: await ports.credentials(),
     });
     const isSuppressed = await suppression(await diskFiles(plan.root), prepared.campaign, plan.csv);
+    await receipt.begin(totals);
     const lanes = new Lanes({
       plan,
       prepared,
@@ -209,22 +214,13 @@ export async function runCampaign(
     });
     const ending = await lanes.toTheirEnd();
     totals = totalsOf(plan, journal.history);
+    await receipt.end(ending, totals);
     return end(ending);
   } catch (error) {
     if (journal !== undefined) totals = totalsOf(plan, journal.history);
-    if (error instanceof JournalError || error instanceof PlanError)
-      return end({ kind: "broken", text: error.message });
-    if (error instanceof FileError)
-      return end({
-        kind: "broken",
-        text: `A file of the campaign cannot be used: ${plainText(error.message)}. Restore it, then resume.`,
-      });
-    if (isDiskError(error))
-      return end({
-        kind: "broken",
-        text: `The run's folder cannot be used (${error.code}). Mend the disk, then resume.`,
-      });
-    throw error;
+    const ending = { kind: "broken", text: brokenText(error) } as const;
+    await receipt.end(ending, totals ?? totalsOf(plan, nothingYet));
+    return end(ending);
   } finally {
     try {
       await delivery?.close();
@@ -280,6 +276,15 @@ function lockedEnding(busy: Busy): Ending {
         text: `This campaign is held by ${where}, which has not stirred for 30 seconds. Take over if you are sure that it no longer sends.`,
       }
     : { kind: "locked", silent: false, text: `This campaign is being sent by ${where}. Wait for its end.` };
+}
+
+/** What broke, as a sentence with the next step. Broken code is thrown again. */
+function brokenText(error: unknown): string {
+  if (error instanceof JournalError || error instanceof PlanError) return error.message;
+  if (error instanceof FileError)
+    return `A file of the campaign cannot be used: ${plainText(error.message)}. Restore it, then resume.`;
+  if (isDiskError(error)) return `The run's folder cannot be used (${error.code}). Mend the disk, then resume.`;
+  throw error;
 }
 
 function isDiskError(error: unknown): error is NodeJS.ErrnoException & { readonly code: string } {

@@ -286,6 +286,26 @@ describe("what a run waits for (R23, R25, R26, R57)", () => {
     assert.equal(bench.server.connections, 2);
   });
 
+  it("uses no more connections than the server says that it takes (R27)", async () => {
+    const after: number[] = [];
+    let told = false;
+    const plan = await bench.plan(
+      ({ command, connection }) => {
+        if (command === "dot" && told) after.push(connection);
+        if (command !== "MAIL" || told || connection === 0) return undefined;
+        told = true;
+        return { reply: "432 4.3.2 Concurrent connections limit exceeded" };
+      },
+      smallCampaign(60),
+      { connections: 3 },
+    );
+    assert.deepEqual((await bench.run(plan, { clock: new LeapingClock() })).ending, { kind: "finished" });
+    bench.everyoneOnce(60);
+    // One at a time: a later connection never alternates with an earlier one.
+    const rest = after.slice(3);
+    assert.deepEqual(rest, [...rest].sort((a, b) => a - b));
+  });
+
   it("offline before the message was named charges nobody with an attempt (R31)", async () => {
     const plan = await bench.plan(
       ({ command, before }) => (command === "EHLO" && before < 2 ? { end: "close" } : undefined),

@@ -94,7 +94,7 @@ describe("one mail transaction (R3, R11, R32)", () => {
       await start();
       await transport.open(never);
       const evil = message(["x"], ["a@example.org>\r\nRCPT TO:<evil@example.net"]);
-      assert.equal((await failureOf(transport.send(evil, free, never))).class, "offline");
+      assert.equal((await failureOf(transport.send(evil, free, never))).class, "recipient");
       assert.deepEqual(
         server.lines.filter((line) => !/^(?:EHLO|RSET)/.test(line)),
         [],
