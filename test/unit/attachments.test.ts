@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import * as path from "node:path";
 import { FileCache, FileLooks } from "../../src/mail/attachments";
-import { FileError } from "../../src/mail/files";
+import { diskFiles, FileError } from "../../src/mail/files";
 import type { Files } from "../../src/mail/files";
+import { prepareCampaign } from "../../src/mail/preflight";
+import { smallCampaign } from "../fakes/campaigns";
 
 /** Files that exist as sizes only, and count how often each is read. */
 class CountingFiles implements Files {
@@ -77,5 +82,45 @@ describe("attachments: R44 R53 files that many messages share", () => {
     const none = await looks.at("/none");
     assert.equal(!none.ok && none.error.reason, "missing");
     assert.deepEqual(files.looks, ["/a", "/none"]);
+  });
+
+  it("are read and encoded once in a run, and not copied into its messages", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "attachments-"));
+    try {
+      const campaign = smallCampaign(20, 'attachments:\n  - terms.pdf\n  - "{{ number }}.txt"\n');
+      for (const [name, text] of Object.entries(campaign)) await writeFile(path.join(folder, name), text);
+      await writeFile(path.join(folder, "terms.pdf"), Buffer.alloc(100_000, "%PDF"));
+      for (let i = 0; i < 20; i++) await writeFile(path.join(folder, `${String(i)}.txt`), `own ${String(i)}`);
+      const disk = await diskFiles(folder);
+      const reads: string[] = [];
+      const files: Files = {
+        ...disk,
+        read: (file) => {
+          reads.push(path.basename(file));
+          return disk.read(file);
+        },
+      };
+      const { value, problems } = await prepareCampaign({
+        file: path.join(folder, "hello.mail.md"),
+        files,
+        csv: { delimiter: "auto", encoding: "auto" },
+        sender: { from: undefined, replyTo: undefined },
+      });
+      assert.ok(value !== undefined, problems[0]?.message);
+      const shared = new Set<Buffer>();
+      let messages = 0;
+      for await (const entry of value.entries()) {
+        assert.ok(entry.kind === "mail");
+        const message = await value.compose(entry, { runId: "run", date: new Date(0) });
+        for (const piece of message.pieces) if (piece.length > 100_000) shared.add(piece);
+        assert.equal(message.size, message.bytes.length);
+        assert.ok(message.bytes.includes(Buffer.from(`own ${String(messages++)}`).toString("base64")));
+      }
+      assert.equal(messages, 20);
+      assert.equal(shared.size, 1);
+      assert.equal(reads.filter((name) => name === "terms.pdf").length, 1);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import type { Failure } from "../../src/mail/classify";
+import { composeMessage } from "../../src/mail/message";
 import { smtpTransports } from "../../src/mail/transports/smtp";
 import { SendError } from "../../src/mail/transports/transport";
 import { loopbackAccount } from "../fakes/accounts";
@@ -42,6 +43,45 @@ describe("STARTTLS, certificates and sign-in against a real server (R11-R14, R37
   it("signs in over STARTTLS with the account's own authority", async () => {
     assert.equal(await open({}, "right", ca), undefined);
     assert.deepEqual(server.signIns, [{ user: "ada@example.com", password: "right" }]);
+  });
+
+  it("sends small and big messages over the encrypted connection, one after the other (R44)", async () => {
+    const account = loopbackAccount(server.port, {
+      host: "localhost",
+      security: "starttls",
+      auth: "password",
+      user: "ada@example.com",
+    });
+    const transport = smtpTransports({ account, ca, credentials: { password: "right" } })();
+    const file = Buffer.alloc(300_000, "0123456789");
+    for (const attachments of [[], [{ filename: "a.bin", content: file }], []]) {
+      const message = await composeMessage({
+        from: { name: "Ada", address: "ada@example.com" },
+        to: { name: "", address: "bob@example.org" },
+        cc: [],
+        bcc: [],
+        replyTo: undefined,
+        subject: "Hello",
+        html: "",
+        text: "Hello\n.\n.dot\n",
+        attachments,
+        headers: [],
+        unsubscribe: undefined,
+        oneClick: false,
+        messageId: "<1@example.com>",
+        date: new Date(0),
+      });
+      await transport.open(never);
+      await transport.send(message, () => Promise.resolve(), never);
+    }
+    await transport.close();
+    await server.until(3);
+    assert.deepEqual(
+      server.received.map(({ parsed }) => parsed.attachments.map(({ content }) => content.equals(file))),
+      [[], [true], []],
+    );
+    for (const { parsed } of server.received) assert.equal(parsed.text?.trim(), "Hello\n.\n.dot");
+    assert.equal(server.signIns.length, 1);
   });
 
   it("hands no password to a server whose certificate nobody vouches for", async () => {
