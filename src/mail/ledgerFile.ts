@@ -53,6 +53,9 @@ export function readStamps(bytes: Buffer, now: Stamp): { readonly stamps: readon
     if (stamp === undefined) {
       clean = false;
       found.push(end - start);
+      // What can still be read of it says more than nothing; a number out of all reason is part of the damage.
+      const n = Number(/"n":(\d{1,4})\}/.exec(bytes.toString("latin1", start, end))?.[1] ?? 0);
+      most = Math.max(most, n);
     } else {
       // One string for all lines of a boot.
       if (stamp.boot !== boot) boot = stamp.boot;
