@@ -30,46 +30,51 @@ export function formatStamp(stamp: Stamp): Buffer {
   return Buffer.from(`${crc32(json).toString(16).padStart(8, "0")} ${json}\n`, "utf8");
 }
 
+/** Lines differ by the digits of their numbers, by so many bytes at most. */
+const digits = 12;
+
 /**
- * The stamps of a file, oldest first. A last line without its end was never handed over on: it does not count. Other damage
- * counts for as many messages as its bytes could hold, each with the most recipients that the file knows of, as young as
- * they can be: as the line behind them, or `now`. `clean` is false when the file holds anything but whole lines.
+ * The stamps of a file, oldest first. A piece of a line at the end was torn off before anything was sent on its strength: it
+ * does not count. Other damage counts for as many messages as its bytes could hold, each to the most recipients that the file
+ * knows of, as young as they can be: as the line behind them, or `now`. `clean` is false when the file holds anything but
+ * whole lines.
  */
 export function readStamps(bytes: Buffer, now: Stamp): { readonly stamps: readonly Stamp[]; readonly clean: boolean } {
+  /** Stamps, and sizes of what is none. */
   const found: (Stamp | number)[] = [];
   let clean = true;
-  let shortest = Infinity;
+  let shortest = formatStamp(now).length;
   let most = 1;
   let boot = "";
-  let start = 0;
-  while (start < bytes.length) {
-    const end = bytes.indexOf(0x0a, start);
-    if (end < 0) {
-      clean = false;
-      break;
-    }
-    let stamp = parseStamp(bytes.subarray(start, end));
+  for (let start = 0; start < bytes.length;) {
+    const lineEnd = bytes.indexOf(0x0a, start);
+    const end = lineEnd < 0 ? bytes.length : lineEnd;
+    const stamp = lineEnd < 0 ? undefined : parseStamp(bytes.subarray(start, end));
     if (stamp === undefined) {
       clean = false;
-      found.push(end + 1 - start);
+      found.push(end - start);
+      // What can still be read of it says more than nothing; a number out of all reason is part of the damage.
+      const n = Number(/"n":(\d{1,4})\}/.exec(bytes.toString("latin1", start, end))?.[1] ?? 0);
+      most = Math.max(most, n);
     } else {
       // One string for all lines of a boot.
-      if (stamp.boot === boot) stamp = { ...stamp, boot };
-      boot = stamp.boot;
-      shortest = Math.min(shortest, end + 1 - start);
+      if (stamp.boot !== boot) boot = stamp.boot;
+      shortest = Math.min(shortest, end - start);
       most = Math.max(most, stamp.n);
-      found.push(stamp);
+      found.push({ ...stamp, boot });
     }
     start = end + 1;
   }
-  if (clean) return { stamps: found.filter((one) => typeof one !== "number"), clean };
   const stamps: Stamp[] = [];
   let next = now;
-  for (const one of found.reverse()) {
+  for (let i = found.length - 1; i >= 0; i--) {
+    const one = found[i] ?? 0;
     if (typeof one !== "number") stamps.push((next = one));
-    else
-      for (let left = one; left > 0; left -= Math.min(shortest, formatStamp(now).length))
-        stamps.push({ ...next, n: most });
+    else {
+      const isTorn = i === found.length - 1 && bytes.at(-1) !== 0x0a;
+      const lines = Math.max(isTorn ? 0 : 1, Math.floor(one / (shortest - digits)));
+      for (let line = 0; line < lines; line++) stamps.push({ ...next, n: most });
+    }
   }
   return { stamps: stamps.reverse(), clean };
 }

@@ -13,18 +13,22 @@ export class SteadyTime {
   private slept = 0;
   /** Both clocks at the last moment that counts as awake since. */
   private awake: { readonly boot: number; readonly monotonic: number };
-  private lastLook: number;
+  /** The clocks at the last look at the boot's. */
+  private lastLook: { readonly wall: number; readonly monotonic: number };
 
   constructor(private readonly clock: Clock) {
     this.awake = { boot: clock.boot().ms, monotonic: clock.monotonic() };
-    this.lastLook = this.awake.monotonic;
+    this.lastLook = { wall: clock.now(), monotonic: this.awake.monotonic };
   }
 
   now(): number {
     const monotonic = this.clock.monotonic();
-    // Not at every call: asking the system for its uptime takes longer than all else here.
-    if (monotonic - this.lastLook >= 1_000) {
-      this.lastLook = monotonic;
+    const wall = this.clock.now();
+    const since = monotonic - this.lastLook.monotonic;
+    // Not at every call: asking the system for its uptime takes longer than all else here. Whoever slept, or set the wall
+    // clock, has the two others apart at once.
+    if (since >= 1_000 || Math.abs(wall - this.lastLook.wall - since) >= 200) {
+      this.lastLook = { wall, monotonic };
       const boot = this.clock.boot().ms;
       const slept = boot - this.awake.boot - (monotonic - this.awake.monotonic) - grainMs;
       if (slept > 0) {

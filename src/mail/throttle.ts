@@ -1,4 +1,5 @@
 /** Pace: when the next message may leave, over all connections of a run. */
+import { setMaxListeners } from "node:events";
 import type { Pace } from "./pace";
 import type { Clock } from "./ports";
 import type { QuotaLedger, Reservation } from "./quota";
@@ -213,7 +214,7 @@ function isSame(a: Waiting, b: Waiting | undefined): boolean {
   return a.until === b.until || Math.abs((a.until ?? Infinity) - (b.until ?? Infinity)) < 1_000;
 }
 
-/** Resolves with `promise`, or when the signal aborts. */
+/** Resolves with `promise`, which never rejects, or when the signal aborts. */
 function eitherOf(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -221,6 +222,8 @@ function eitherOf(promise: Promise<unknown>, signal: AbortSignal): Promise<void>
       resolve();
     };
     if (signal.aborted) return done();
+    // Every lane of a run listens to one signal: that is no leak.
+    setMaxListeners(0, signal);
     signal.addEventListener("abort", done, { once: true });
     void promise.then(done);
   });

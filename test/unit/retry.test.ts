@@ -13,6 +13,7 @@ const pace: Pace = {
   ...unlimited,
   pauseAfterFailures: 5,
 };
+const hour = 3_600_000;
 const [lowest, highest] = [(): number => 0, (): number => 0.999_999_999];
 
 function failure(kind: OutcomeClass, stage: Stage = "rcpt"): Failure {
@@ -37,7 +38,6 @@ describe("retry (R29, R30, R31)", () => {
     ["message", "fail"],
     ["unknown", "unknown"],
     ["account", "stop"],
-    ["quota", "stop"],
   ];
   for (const [kind, expected] of final)
     it(`${kind}: ${expected}, whatever came before`, () => {
@@ -50,6 +50,7 @@ describe("retry (R29, R30, R31)", () => {
       assert.deepEqual(decide(failure("offline"), { recipient: 1, inARow: 1 }, pace, random), {
         kind: "hold",
         delayMs: 0,
+        why: "server",
       });
   });
 
@@ -148,6 +149,134 @@ describe("retry (R29, R30, R31)", () => {
           const delay = delayOf(decide(failure("deferred"), { recipient, inARow: 0 }, settings, () => random));
           assert.ok(delay >= initial * 60, `${String(delay)} is below the first delay`);
           assert.ok(delay <= Math.max(initial * 60, max * 48), `${String(delay)} is above the cap`);
+        },
+      ),
+    );
+  });
+
+  it("waits for an allowance that is used up, an hour at first and then twice as long, up to a day; it ends no run", () => {
+    const waits = [0, 1, 2, 3, 4, 5, 6, 50].map((inARow) =>
+      decide(failure("quota"), { recipient: 99, inARow }, pace, highest),
+    );
+    assert.deepEqual(
+      waits,
+      [1, 1, 2, 4, 8, 16, 24, 24].map((hours) => ({ kind: "hold", delayMs: hours * hour, why: "quota" })),
+    );
+  });
+
+  it("waits as long as the server said, a day at most before it looks again", () => {
+    const asked = (kind: OutcomeClass, retryAfterMs: number): Decision =>
+      decide({ ...failure(kind), retryAfterMs }, { recipient: 1, inARow: 1 }, pace, lowest);
+    assert.deepEqual(asked("quota", 90_000), { kind: "hold", delayMs: 90_000, why: "quota" });
+    assert.deepEqual(asked("throttled", 3 * hour), { kind: "hold", delayMs: 3 * hour, why: "server" });
+    assert.deepEqual(asked("throttled", 1_000), { kind: "hold", delayMs: 15_000, why: "server" });
+    assert.deepEqual(asked("deferred", 3 * hour), { kind: "later", delayMs: 3 * hour });
+    assert.deepEqual(asked("deferred", 1_000), { kind: "later", delayMs: 300_000 });
+    for (const kind of ["quota", "throttled", "deferred"] as const)
+      assert.equal(delayOf(asked(kind, 90 * hour)), 24 * hour);
+  });
+
+  const anyFailure = fc.record({
+    kind: fc.constantFrom<OutcomeClass>(
+      "recipient",
+      "deferred",
+      "throttled",
+      "quota",
+      "account",
+      "message",
+      "offline",
+      "unknown",
+    ),
+    stage: fc.constantFrom<Stage>("connect", "auth", "mail", "rcpt", "data", "body", "reply"),
+    retryAfterMs: fc.option(fc.integer({ min: -1_000, max: 100 * hour }), { nil: undefined }),
+  });
+  const anySettings = fc.record({
+    maxAttempts: fc.integer({ min: 1, max: 20 }),
+    retryInitialDelay: fc.integer({ min: 0, max: 24 * hour }),
+    retryMaxDelay: fc.integer({ min: 0, max: 24 * hour }),
+  });
+  const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+  function failed({
+    kind,
+    stage,
+    retryAfterMs,
+  }: {
+    kind: OutcomeClass;
+    stage: Stage;
+    retryAfterMs: number | undefined;
+  }) {
+    return { ...failure(kind, stage), ...(retryAfterMs !== undefined && { retryAfterMs }) };
+  }
+
+  it("waits within the caps, and no shorter than the server said (property)", () => {
+    fc.assert(
+      fc.property(
+        anyFailure,
+        anySettings,
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 0, max: 60 }),
+        chance,
+        (about, settings, recipient, inARow, random) => {
+          const decision = decide(failed(about), { recipient, inARow }, { ...pace, ...settings }, () => random);
+          if (!("delayMs" in decision)) return;
+          const { retryInitialDelay: initial, retryMaxDelay: max } = settings;
+          const asked = Math.max(0, Math.min(about.retryAfterMs ?? 0, 24 * hour));
+          const caps = {
+            offline: max,
+            throttled: Math.max(asked, max * 6),
+            deferred: Math.max(asked, initial * 60, max * 48),
+            quota: 24 * hour,
+          };
+          const { kind } = about;
+          assert.ok(kind === "offline" || kind === "throttled" || kind === "deferred" || kind === "quota", kind);
+          assert.ok(decision.delayMs <= caps[kind], "above the cap");
+          assert.ok(decision.delayMs >= (kind === "offline" ? 0 : asked), "shorter than asked");
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("tries nobody without end, and never less than once: attempts and failures in a row are bounded (property)", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<OutcomeClass>("deferred", "throttled", "offline"),
+        fc.constantFrom<Stage>("connect", "mail", "rcpt", "body"),
+        anySettings,
+        chance,
+        (kind, stage, settings, random) => {
+          let tries = 0;
+          for (let decision: Decision = { kind: "later", delayMs: 0 }; "delayMs" in decision;) {
+            tries++;
+            // A deferred recipient is charged with every attempt, the account with every failure in a row.
+            const attempts = { recipient: kind === "deferred" ? tries : 1, inARow: kind === "deferred" ? 0 : tries };
+            decision = decide(failure(kind, stage), attempts, { ...pace, ...settings }, () => random);
+            assert.ok(tries <= settings.maxAttempts, `${kind} goes on after ${tries}`);
+          }
+          assert.equal(tries, settings.maxAttempts);
+        },
+      ),
+    );
+  });
+
+  it("spreads the waits by its dice alone: monotonic in them, over half of the range or all of it (property)", () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<OutcomeClass>("offline", "throttled", "deferred"),
+        anySettings,
+        fc.integer({ min: 2, max: 30 }),
+        chance,
+        chance,
+        (kind, settings, inARow, a, b) => {
+          const patient = { ...pace, ...settings, maxAttempts: 100 };
+          const wait = (random: number): number =>
+            delayOf(decide(failure(kind), { recipient: inARow, inARow }, patient, () => random));
+          assert.ok(a <= b ? wait(a) <= wait(b) : wait(a) >= wait(b));
+          const [least, most] = [wait(0), wait(1)];
+          if (kind === "offline") assert.equal(least, 0);
+          if (kind === "throttled") assert.equal(least, most / 2);
+          if (kind === "deferred") assert.equal(least, settings.retryInitialDelay * 60);
         },
       ),
     );
