@@ -4,7 +4,7 @@ import * as path from "node:path";
 import type { Failure, OutcomeClass } from "./classify";
 import { openDelivery, type Delivery } from "./delivery";
 import { diskFiles, FileError } from "./files";
-import { Journal, JournalError, readHistory } from "./journal";
+import { History, Journal, JournalError, readHistory } from "./journal";
 import { Lanes } from "./lanes";
 import { acquireLock, type Busy, type Lock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
@@ -122,7 +122,7 @@ export async function runCampaign(
     runId: plan.runId,
     ending,
     durationMs: ports.clock.monotonic() - began,
-    ...(totals ?? totalsOf(plan, { fates: new Map(), finished: false, generation: 0 })),
+    ...(totals ?? totalsOf(plan, new History())),
   });
   try {
     const before = await readHistory(plan.directory);
@@ -133,13 +133,14 @@ export async function runCampaign(
     });
     if (lock.kind === "busy") return end(lockedEnding(lock));
     if (!(await isLastRun(plan))) throw new PlanError("A newer run of this campaign exists. Go on with that one.");
-    journal = await Journal.open(plan.directory, {
+    const header = {
       campaignId: plan.campaignId,
       runId: plan.runId,
       generation: lock.generation,
       at: ports.clock.now(),
       host: hostname(),
-    });
+    };
+    journal = await Journal.open(plan.directory, header, before);
     settleDoubts(journal, ports);
     totals = totalsOf(plan, journal.history);
     if (totals.pending === 0) {
