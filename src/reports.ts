@@ -33,7 +33,8 @@ export class Reports implements vscode.TextDocumentContentProvider, Disposable {
   async newest(campaignId: string): Promise<{ readonly world: World; readonly run: RunState } | undefined> {
     const runs: { readonly world: World; readonly run: RunState }[] = [];
     for (const world of ["real", "sandbox"] as const) {
-      const run = await this.task.ask.request("lastRun", { stateDirectory: this.stateDirectory(), campaignId, world });
+      const address = { stateDirectory: this.stateDirectory(), campaignId, world, tolerant: true };
+      const run = await this.task.ask.request("lastRun", address);
       if (run !== undefined) runs.push({ world, run });
     }
     return runs.sort((a, b) => (a.run.plan.createdAt < b.run.plan.createdAt ? 1 : -1))[0];

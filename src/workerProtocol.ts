@@ -157,6 +157,8 @@ export interface RunAddress {
   readonly stateDirectory: string;
   readonly campaignId: string;
   readonly world: World;
+  /** For who only looks: a damaged journal is no error. */
+  readonly tolerant?: boolean;
 }
 
 /** A run that came to rest before its end. */

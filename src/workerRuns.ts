@@ -5,20 +5,21 @@ import {
   diagnose,
   doctorSteps,
   FileError,
-  formatReport,
+  formatTable,
   JournalError,
   lastRun,
   overlappingRun,
+  openReport,
   parseMailbox,
   PlanError,
   quote,
   readCertificates,
-  readReport,
   RowError,
   runCampaign,
   runUnderAnotherId,
   sendTest,
   systemClock,
+  writeReportCsv,
 } from "./mail/index";
 import type {
   Account,
@@ -238,8 +239,9 @@ function withoutCertificates(error: unknown): Diagnosis {
 }
 
 /** How the last run stands. */
-export async function lastRunOf({ stateDirectory, campaignId, world }: RunAddress): Promise<RunState | undefined> {
-  return await lastRun(stateDirectory, campaignId, world);
+export async function lastRunOf(address: RunAddress): Promise<RunState | undefined> {
+  const { stateDirectory, campaignId, world, tolerant = false } = address;
+  return await lastRun(stateDirectory, campaignId, world, { tolerant });
 }
 
 /** The run that mailed these people under another id: from the same file, or by the same subject. */
@@ -254,11 +256,15 @@ export async function underAnotherId(
   const { prepared } = await openCampaign(request, ids);
   return prepared === undefined ? undefined : await overlappingRun(stateDirectory, prepared);
 }
+/** Rows of a report that a person looks through in an editor; more are in a file. */
+const tableRows = 2000;
 
 /** The last run's report as a table, or undefined when nothing was sent yet. */
 export async function report({ stateDirectory, campaignId, world }: RunAddress): Promise<string | undefined> {
-  const last = await lastRun(stateDirectory, campaignId, world);
-  return last === undefined ? undefined : formatReport(await readReport(last.plan), "table");
+  const last = await lastRun(stateDirectory, campaignId, world, { tolerant: true });
+  if (last === undefined) return undefined;
+  const { plan } = last;
+  return await formatTable(await openReport(plan), { most: tableRows, everybody: () => writeReportCsv(plan) });
 }
 
 /** What was left unfinished among `files`. */

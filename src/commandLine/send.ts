@@ -1,23 +1,21 @@
 /** `send`: the same run as in the editor, without one. */
-import { writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import {
   checkRows,
   createPlan,
-  formatReport,
   lastRun,
   momentText,
   movedText,
   nameTarget,
   overlappingRun,
   plainText,
-  readReport,
   receiptText,
   receiptWithoutJournal,
   runCampaign,
   runUnderAnotherId,
   sandboxDirectory,
   systemClock,
+  writeReportCsv,
   waitingText,
   worldOf,
   type CheckResult,
@@ -281,11 +279,7 @@ async function conclude(context: Context, plan: Plan, summary: RunSummary): Prom
     lines.push(
       "Unknown: the message may have arrived. Look into the Sent folder before you send to these people again.",
     );
-  if (ending.kind !== "locked") {
-    const file = path.join(plan.directory, "report.csv");
-    await writeFile(file, formatReport(await readReport(plan), "csv"), { mode: 0o600 });
-    lines.push(`Report: ${file}`);
-  }
+  if (ending.kind !== "locked") lines.push(`Report: ${await writeReportCsv(plan)}`);
   if (plan.target.kind === "sandbox")
     lines.push(
       `Mails:  ${sandboxDirectory(context.stateDirectory, plan.campaignId)}`,

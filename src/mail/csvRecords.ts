@@ -64,7 +64,8 @@ export class CsvRecord {
     return found;
   }
 
-  private text(): string {
+  /** The record as written, without its line end. */
+  text(): string {
     return this.#source.toString("utf8", this.#start, this.#end).replace(/(?:\r\n|\n|\r)$/, "");
   }
 }

@@ -302,8 +302,7 @@ export class Lanes {
     const { record, n } = attempt;
     const data = { t: "data", k: attempt.entry.identity, n, at: ports.clock.now() } as const;
     attempt.record = undefined;
-    if (record !== undefined) journal.append(record);
-    journal.append(data);
+    journal.append(...(record === undefined ? [data] : [record, data]));
     await journal.sync();
     if (!locks.every((lock) => lock.stillOurs())) throw new GateClosed("lostLock");
   }

@@ -189,8 +189,7 @@ export class Outcomes {
   private write(attempt: Attempt, record: JournalRecord): void {
     const { record: first } = attempt;
     attempt.record = undefined;
-    if (first !== undefined) this.about.journal.append(first);
-    this.about.journal.append(record);
+    this.about.journal.append(...(first === undefined ? [record] : [first, record]));
   }
 
   private event({ entry, n, messageId }: Attempt): Pick<AttemptEvent, "address" | "line" | "attempt" | "messageId"> {

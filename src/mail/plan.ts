@@ -184,12 +184,20 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
   }
 }
 
-/** The last run of a campaign in a world, or undefined when there was none. Takes no lock. Throws `JournalError`. */
-export async function lastRun(stateDirectory: string, campaignId: string, world: World): Promise<RunState | undefined> {
+/**
+ * The last run of a campaign in a world, or undefined when there was none. Takes no lock. Throws `JournalError`; with `tolerant`,
+ * for who only looks, it tells what a damaged journal still says.
+ */
+export async function lastRun(
+  stateDirectory: string,
+  campaignId: string,
+  world: World,
+  options: { readonly tolerant?: boolean } = {},
+): Promise<RunState | undefined> {
   const home = campaignDirectory(stateDirectory, campaignId, world);
   const plan = await lastPlan(home);
   if (plan === undefined) return undefined;
-  const history = await readHistory(plan.directory);
+  const history = await readHistory(plan.directory, options);
   const changed = await changedOriginals(plan);
   const list = plan.copies.find(({ copy }) => copy.endsWith("-recipients"))?.original;
   const listChanged = list !== undefined && changed.includes(list);
@@ -254,20 +262,22 @@ async function refuseMoved(directory: string): Promise<void> {
   if (moved !== undefined) throw new PlanError(movedText(moved.at));
 }
 
-/** Where everybody stands. `doubt` is shown as unknown: that is what a resume will make of it. */
-export function totalsOf(plan: Plan, history: History): Totals {
-  const settled = { accepted: 0, failed: 0, unknown: 0, skipped: 0 };
-  for (const { outcome } of history.fates.values()) {
-    if (outcome === "doubt") settled.unknown++;
-    else if (outcome !== "pending") settled[outcome]++;
-  }
-  const done = settled.accepted + settled.failed + settled.unknown + settled.skipped;
+/**
+ * Where everybody stands, from counters: as cheap for a million as for one. `doubt` is shown as unknown: that is what a resume
+ * will make of it. Of a damaged journal, whoever is not accepted is unknown.
+ */
+export function totalsOf(plan: Plan, { fates, damage }: History): Totals {
+  const { mail, invalid, skipped } = plan.counts;
+  const { accepted, failed, unknown, doubt, skipped: left } = fates.counts;
+  if (damage !== undefined)
+    return { accepted, failed: invalid, unknown: Math.max(0, mail - accepted), skipped, pending: 0 };
+  const done = accepted + failed + unknown + doubt + left;
   return {
-    accepted: settled.accepted,
-    failed: settled.failed + plan.counts.invalid,
-    unknown: settled.unknown,
-    skipped: settled.skipped + plan.counts.skipped,
-    pending: Math.max(0, plan.counts.mail - done),
+    accepted,
+    failed: failed + invalid,
+    unknown: unknown + doubt,
+    skipped: left + skipped,
+    pending: Math.max(0, mail - done),
   };
 }
 

@@ -56,6 +56,10 @@ export interface RecipientList {
   rows(signal?: AbortSignal): AsyncIterable<ListedRow>;
   /** The same in batches, for whoever goes through all of a long list: a step of an iterator a row costs more than parsing it. */
   batches(signal?: AbortSignal): AsyncIterable<readonly ListedRow[]>;
+  /** The header as it stands in the file, without its line end. */
+  readonly headerText: string;
+  /** A row of this list as it stands in the file, without its line end; empty for one that came from elsewhere. */
+  rowText(row: Row): string;
   /** Where the cell of `column` (index) stands in `row`. For a row that came from elsewhere or has no such cell: its first line. */
   cellRange(row: Row, column: number): Range;
 }
@@ -131,6 +135,7 @@ async function open(files: Files, file: string, options: CsvOptions): Promise<Ch
   if (header.kind === "fault") return { value: undefined, problems: [...problems, faultProblem(header.fault, file)] };
   const { value: columns, problems: columnProblems } = columnsOf(header.record, layout.delimiter, file);
   list.columns = columns;
+  list.headerText = header.record.text();
   problems.push(...columnProblems);
   if (header.record.strayQuotes) problems.push(quoteProblem(file, header.record, layout.delimiter));
   if (!header.rows) problems.push(empty);
@@ -191,6 +196,7 @@ const noProblems: readonly Problem[] = [];
 
 class CsvList implements RecipientList {
   columns: readonly Column[] = [];
+  headerText = "";
   readonly delimiter: string;
   readonly encoding: string;
 
@@ -235,6 +241,10 @@ class CsvList implements RecipientList {
       if (fault !== undefined) batch.push(this.faulty(fault));
       yield batch;
     }
+  }
+
+  rowText(row: Row): string {
+    return row instanceof ListRow ? row.record.text() : "";
   }
 
   cellRange(row: Row, column: number): Range {

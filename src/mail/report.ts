@@ -1,9 +1,15 @@
-/** What the journal says, for people and programs. Read from disk, never from memory. */
+/** What the journal says, for people and programs. Read from disk, never from memory; rows are streamed, never kept. */
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import * as path from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { OutcomeClass } from "./classify";
-import { readHistory } from "./journal";
+import { readHistory, type History } from "./history";
+import { JournalDetails } from "./journalDetails";
 import { plannedFiles, PlanError, runsOf, totalsOf, type Plan, type Target, type Totals } from "./plan";
-import { prepareCampaign, type Entry } from "./preflight";
-import { plainText } from "./problems";
+import { prepareCampaign, type Entry, type Prepared } from "./preflight";
+import { formatReport } from "./reportFormats";
 
 /** One recipient's line in a report. */
 export interface ReportRow {
@@ -22,8 +28,10 @@ export interface ReportRow {
   readonly durationMs: number | undefined;
 }
 
-/** A run's report; `totals` add up to the list. */
-export interface Report {
+/** A run's report without its recipients; `totals` add up to the list. */
+export interface ReportHead {
+  /** Said first: the journal is damaged, so that whoever is not accepted counts as unknown. Fit to show. */
+  readonly note?: string;
   readonly campaign: { readonly id: string; readonly file: string; readonly subject: string };
   readonly runs: readonly {
     readonly runId: string;
@@ -33,79 +41,133 @@ export interface Report {
     readonly totals: Totals;
   }[];
   readonly totals: Totals;
+}
+
+/** A report whose recipients are read as they are asked for. */
+export interface OpenReport extends ReportHead {
+  /** The rows that `where` keeps, in the order of the list, in batches; each call reads list and journal again. */
+  rows(): AsyncIterable<readonly ReportRow[]>;
+}
+
+/** A whole report in memory: for lists that are known to be short. */
+export interface Report extends ReportHead {
   readonly recipients: readonly ReportRow[];
 }
 
-/** Reads the report of a run. Throws `JournalError` and `PlanError`. */
+/**
+ * Opens the report of a run, also of one whose journal is damaged: then with a `note`. Throws `PlanError`. Reading its rows
+ * throws `JournalError` when the journal is exchanged meanwhile.
+ */
+export async function openReport(plan: Plan): Promise<OpenReport> {
+  const history = await readHistory(plan.directory, { tolerant: true });
+  const prepared = await preparedRun(plan);
+  const runs: ReportHead["runs"][number][] = [];
+  for (const one of await runsOf(plan)) {
+    const its = one.runId === plan.runId ? history : await readHistory(one.directory, { tolerant: true });
+    runs.push({
+      runId: one.runId,
+      createdAt: one.createdAt,
+      finished: its.finished,
+      target: nameTarget(one.target),
+      totals: totalsOf(one, its),
+    });
+  }
+  const { damage } = history;
+  return {
+    ...(damage !== undefined && { note: `${damage} Until then, whoever is not accepted counts as unknown.` }),
+    campaign: { id: plan.campaignId, file: plan.campaignFile, subject: prepared.campaign.subject?.text ?? "" },
+    runs,
+    totals: totalsOf(plan, history),
+    rows: () => rowsOf(plan, prepared, history),
+  };
+}
+
+/** Reads the whole report of a run. Throws like `openReport` and its rows. */
 export async function readReport(plan: Plan): Promise<Report> {
-  const { fates } = await readHistory(plan.directory);
-  const { value: prepared, problems } = await prepareCampaign({
+  const { rows, ...head } = await openReport(plan);
+  const recipients: ReportRow[] = [];
+  for await (const batch of rows()) recipients.push(...batch);
+  return { ...head, recipients };
+}
+
+/** Writes a run's report as CSV into its folder, readable for this user alone; returns the file. Throws like `openReport`. */
+export async function writeReportCsv(plan: Plan): Promise<string> {
+  const file = path.join(plan.directory, "report.csv");
+  const draft = `${file}.new`;
+  try {
+    const chunks = formatReport(await openReport(plan), "csv");
+    await pipeline(Readable.from(chunks), createWriteStream(draft, { mode: 0o600 }));
+    await rename(draft, file);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+  return file;
+}
+
+/** The campaign as a run's copies hold it. Throws `PlanError`. */
+export async function preparedRun(plan: Plan): Promise<Prepared> {
+  const { value, problems } = await prepareCampaign({
     file: plan.campaignFile,
     files: await plannedFiles(plan),
     csv: plan.csv,
     sender: plan.sender,
   });
-  if (prepared === undefined)
+  if (value === undefined)
     throw new PlanError(problems[0]?.message ?? "The run's copy of the campaign cannot be read.");
-  const recipients: ReportRow[] = [];
-  const rowOf = (entry: Entry): ReportRow => {
-    const about = {
-      key: undefined,
-      line: entry.row.line + 1,
-      attempts: 0,
-      messageId: undefined,
-      acceptedAt: undefined,
-      durationMs: undefined,
-    };
-    if (entry.kind === "invalid")
-      return {
-        ...about,
-        address: entry.address,
-        outcome: "failed",
-        class: "recipient",
-        reply: entry.problems[0]?.message,
-      };
-    if (entry.kind === "skipped")
-      return {
-        ...about,
-        address: entry.address,
-        outcome: "skipped",
-        class: undefined,
-        reply: skipReasons[entry.reason],
-      };
-    const row = { ...about, address: entry.to.address, key: entry.key };
-    const fate = fates.get(entry.identity);
-    if (fate === undefined) return { ...row, outcome: "pending", class: undefined, reply: undefined };
-    const { settledAt } = fate;
-    return {
-      ...row,
-      outcome: fate.outcome === "doubt" ? "unknown" : fate.outcome,
-      class: fate.outcome === "doubt" ? "unknown" : fate.class,
-      attempts: fate.attempts,
-      reply: fate.reply,
-      messageId: fate.messageId,
-      acceptedAt:
-        fate.outcome === "accepted" && settledAt !== undefined ? new Date(settledAt).toISOString() : undefined,
-      durationMs: fate.durationMs,
-    };
-  };
-  for await (const entry of prepared.entries()) recipients.push(rowOf(entry));
-  const runs: Report["runs"][number][] = [];
-  for (const one of await runsOf(plan)) {
-    const history = await readHistory(one.directory);
-    runs.push({
-      runId: one.runId,
-      createdAt: one.createdAt,
-      finished: history.finished,
-      target: nameTarget(one.target),
-      totals: totalsOf(one, history),
-    });
+  return value;
+}
+
+/** What became of an entry, as a report counts it. */
+export function outcomeOf(entry: Entry, history: History): ReportRow["outcome"] {
+  if (entry.kind === "invalid") return "failed";
+  if (entry.kind === "skipped") return "skipped";
+  const outcome = history.fates.get(entry.identity)?.outcome ?? "pending";
+  if (history.damage !== undefined) return outcome === "accepted" ? "accepted" : "unknown";
+  return outcome === "doubt" ? "unknown" : outcome;
+}
+
+async function* rowsOf(plan: Plan, prepared: Prepared, history: History): AsyncGenerator<readonly ReportRow[]> {
+  const details = new JournalDetails(plan.directory, history.fates);
+  try {
+    for await (const batch of prepared.judgements()) {
+      const rows: ReportRow[] = [];
+      for (const { entry } of batch) if (entry !== undefined) rows.push(rowOf(entry, history, details));
+      yield rows;
+    }
+  } finally {
+    details.close();
   }
+}
+
+function rowOf(entry: Entry, history: History, details: JournalDetails): ReportRow {
+  const outcome = outcomeOf(entry, history);
+  const about = {
+    key: undefined,
+    line: entry.row.line + 1,
+    outcome,
+    class: undefined,
+    attempts: 0,
+    reply: undefined,
+    messageId: undefined,
+    acceptedAt: undefined,
+    durationMs: undefined,
+  };
+  if (entry.kind === "invalid")
+    return { ...about, address: entry.address, class: "recipient", reply: entry.problems[0]?.message };
+  if (entry.kind === "skipped") return { ...about, address: entry.address, reply: skipReasons[entry.reason] };
+  const row = { ...about, address: entry.to.address, key: entry.key };
+  const fate = history.fates.get(entry.identity);
+  const known = details.of(entry.identity);
+  const settledAt = outcome === "accepted" ? known?.settledAt : undefined;
   return {
-    campaign: { id: plan.campaignId, file: plan.campaignFile, subject: prepared.campaign.subject?.text ?? "" },
-    runs,
-    totals: runs.find(({ runId }) => runId === plan.runId)?.totals ?? totalsOf(plan, await readHistory(plan.directory)),
-    recipients,
+    ...row,
+    class: outcome === "unknown" ? "unknown" : known?.class,
+    attempts: fate?.attempts ?? 0,
+    reply: known?.reply,
+    messageId: known?.messageId,
+    acceptedAt: settledAt === undefined ? undefined : new Date(settledAt).toISOString(),
+    durationMs: known?.durationMs,
   };
 }
 
@@ -122,80 +184,3 @@ export function nameTarget(target: Target): string {
 }
 
 const skipReasons = { repeated: "the same row again", suppressed: "on the suppression list" } as const;
-
-/** `table` is aligned plain text with a summary; `csv` is formula-safe (cells that begin like a formula get a leading quote). */
-export function formatReport(report: Report, format: "table" | "csv" | "json"): string {
-  switch (format) {
-    case "json":
-      return `${JSON.stringify(report, undefined, 2)}\n`;
-    case "csv":
-      return formatCsv(report);
-    case "table":
-      return formatTable(report);
-  }
-}
-
-const csvColumns = [
-  "address",
-  "key",
-  "line",
-  "outcome",
-  "class",
-  "attempts",
-  "reply",
-  "messageId",
-  "acceptedAt",
-  "durationMs",
-] as const;
-
-function formatCsv({ recipients }: Report): string {
-  const lines = recipients.map((row) => csvColumns.map((column) => csvCell(row[column])).join(","));
-  return [csvColumns.join(","), ...lines, ""].join("\r\n");
-}
-
-/** RFC 4180 quoting; a spreadsheet would run a cell that begins like a formula (OWASP ASVS 1.2.10). */
-function csvCell(value: string | number | undefined): string {
-  if (value === undefined) return "";
-  const text = typeof value === "string" && /^[=+\-@\t\r\0]/.test(value) ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-function formatTable(report: Report): string {
-  const run = report.runs.at(-1);
-  const { accepted, failed, unknown, pending, skipped } = report.totals;
-  const summary = [
-    ["Campaign", report.campaign.file],
-    ["Subject", report.campaign.subject],
-    ["Sent through", run?.target ?? ""],
-    ["Started", run?.createdAt ?? ""],
-    ["State", run?.finished === true ? "finished" : "not finished"],
-    [
-      "Totals",
-      `${String(accepted)} accepted, ${String(failed)} failed, ${String(unknown)} unknown, ${String(pending)} pending, ${String(skipped)} skipped`,
-    ],
-  ];
-  const head = ["Line", "Address", "Outcome", "Time", "Detail"];
-  const rows = report.recipients.map((row) => [
-    String(row.line),
-    row.key === undefined ? row.address : `${row.address} (${row.key})`,
-    row.class === undefined || row.class === row.outcome ? row.outcome : `${row.outcome}: ${row.class}`,
-    row.acceptedAt ?? "",
-    row.reply ?? "",
-  ]);
-  const cells = [head, ...rows].map((row) => row.map((cell) => plainText(cell, 500)));
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => Math.min(60, row[column]?.length ?? 0))));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd();
-  const [header = [], ...body] = cells;
-  return [
-    ...summary.map(([name = "", value = ""]) => `${name.padEnd(13)} ${plainText(value, 500)}`),
-    "",
-    line(header),
-    line(widths.map((width) => "─".repeat(width))),
-    ...body.map(line),
-    "",
-  ].join("\n");
-}

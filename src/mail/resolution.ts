@@ -1,10 +1,13 @@
 /** What people decide about recipients whose fate nobody knows or who failed: they have the message, or are to be tried again. */
-import { readdir, readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import * as path from "node:path";
+import { createInterface } from "node:readline";
 import { addressKey } from "./address";
 import { FileError } from "./files";
 import { Journal, readHistory, type Fate, type History, type JournalRecord } from "./journal";
+import { JournalDetails } from "./journalDetails";
 import { acquireLock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, worldOf, type Plan, type Totals } from "./plan";
 import type { Clock } from "./ports";
@@ -93,24 +96,29 @@ export function invalidText(count: number): string {
 /** Everybody who may have the message, in the order of the list, with what helps to find it among the sent ones. Throws as `readReport`. */
 export async function unknownRecipients(plan: Plan): Promise<readonly UnknownRecipient[]> {
   const { fates } = await readHistory(plan.directory);
-  const isUnknown = (fate: Fate | undefined): fate is Fate => fate?.outcome === "unknown" || fate?.outcome === "doubt";
+  const isUnknown = (fate: Fate | undefined): boolean => fate?.outcome === "unknown" || fate?.outcome === "doubt";
   if (![...fates.values()].some(isUnknown)) return [];
   const handedOver = await handOvers(plan.directory);
   const prepared = await openPlan(plan);
   const found: UnknownRecipient[] = [];
-  for await (const entry of prepared.entries()) {
-    const fate = fates.get(entry.identity);
-    if (entry.kind !== "mail" || !isUnknown(fate)) continue;
-    const at = handedOver.get(entry.identity) ?? fate.settledAt ?? Date.parse(plan.createdAt);
-    const subject = found.length < subjectLimit ? await subjectOf(prepared, entry, plan, at) : undefined;
-    found.push({
-      identity: entry.identity,
-      address: entry.to.address,
-      line: entry.row.line + 1,
-      messageId: fate.messageId,
-      at: new Date(at).toISOString(),
-      ...(subject !== undefined && { subject }),
-    });
+  const details = new JournalDetails(plan.directory, fates);
+  try {
+    for await (const entry of prepared.entries()) {
+      if (entry.kind !== "mail" || !isUnknown(fates.get(entry.identity))) continue;
+      const { messageId, settledAt } = details.of(entry.identity) ?? {};
+      const at = handedOver.get(entry.identity) ?? settledAt ?? Date.parse(plan.createdAt);
+      const subject = found.length < subjectLimit ? await subjectOf(prepared, entry, plan, at) : undefined;
+      found.push({
+        identity: entry.identity,
+        address: entry.to.address,
+        line: entry.row.line + 1,
+        messageId,
+        at: new Date(at).toISOString(),
+        ...(subject !== undefined && { subject }),
+      });
+    }
+  } finally {
+    details.close();
   }
   return found;
 }
@@ -171,9 +179,12 @@ async function keepReceipt(plan: Plan, finished: boolean, totals: Totals, clock:
 async function handOvers(directory: string): Promise<ReadonlyMap<string, number>> {
   const times = new Map<string, number>();
   for (const name of (await readdir(directory)).filter((one) => /^journal-\d{6}\.jsonl$/.test(one)).sort()) {
-    // Its checksums have been looked at already; a torn tail is no record.
-    for (const line of (await readFile(path.join(directory, name), "utf8")).split("\n").slice(0, -1)) {
-      if (line.slice(9, 20) !== '{"t":"data"') continue;
+    // Its checksums have been looked at already; a torn tail is no record, and does not end like one.
+    for await (const line of createInterface({
+      input: createReadStream(path.join(directory, name)),
+      crlfDelay: Infinity,
+    })) {
+      if (line.slice(9, 20) !== '{"t":"data"' || !line.endsWith("}")) continue;
       const { k, at } = JSON.parse(line.slice(9)) as Extract<JournalRecord, { t: "data" }>;
       times.set(k, at);
     }

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { readdir, rename, rm, rmdir } from "node:fs/promises";
 import * as path from "node:path";
-import { readHistory } from "./journal";
+import { History, readHistory } from "./journal";
 import { acquireLock, type Lock } from "./lock";
 import { allRuns, PlanError, totalsOf, type Plan, type Totals, type World } from "./plan";
 import type { Clock } from "./ports";
@@ -132,8 +132,7 @@ async function isOver(plan: Plan, before: number): Promise<boolean> {
   // A journal that cannot be trusted says nothing about its end.
   const history = await readHistory(plan.directory).catch(() => undefined);
   if (history?.finished !== true) return false;
-  for (const { settledAt = 0 } of history.fates.values()) if (settledAt >= before) return false;
-  return true;
+  return (history.finishedAt ?? Infinity) < before;
 }
 
 async function describe(plan: Plan, world: World): Promise<PastRun> {
@@ -146,7 +145,7 @@ async function describe(plan: Plan, world: World): Promise<PastRun> {
     createdAt,
     campaignFile,
     finished: history?.finished === true,
-    totals: totalsOf(plan, history ?? { fates: new Map(), finished: false, generation: 0 }),
+    totals: totalsOf(plan, history ?? new History()),
   };
 }
 

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import type { Failure, OutcomeClass } from "./classify";
 import { openDelivery, type Delivery } from "./delivery";
 import { diskFiles, FileError } from "./files";
-import { Journal, JournalError, readHistory } from "./journal";
+import { History, Journal, JournalError, readHistory } from "./journal";
 import { Lanes } from "./lanes";
 import { acquireLock, type Busy, type Lock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
@@ -110,8 +110,6 @@ export interface RunOptions {
   readonly patience?: number;
 }
 
-const nothingYet = { fates: new Map<string, never>(), finished: false, generation: 0 };
-
 /**
  * Sends what the plan's journal says is not settled yet. Settles every doubt as unknown first. Never throws for what mail
  * servers, disks or people do: that is in the summary's `ending`.
@@ -135,7 +133,7 @@ export async function runCampaign(
     runId: plan.runId,
     ending,
     durationMs: ports.clock.monotonic() - began,
-    ...(totals ?? totalsOf(plan, nothingYet)),
+    ...(totals ?? totalsOf(plan, new History())),
   });
   try {
     const before = await readHistory(plan.directory);
@@ -146,13 +144,14 @@ export async function runCampaign(
     });
     if (lock.kind === "busy") return end(lockedEnding(lock));
     if (!(await isLastRun(plan))) throw new PlanError("A newer run of this campaign exists. Go on with that one.");
-    journal = await Journal.open(plan.directory, {
+    const header = {
       campaignId: plan.campaignId,
       runId: plan.runId,
       generation: lock.generation,
       at: ports.clock.now(),
       host: hostname(),
-    });
+    };
+    journal = await Journal.open(plan.directory, header, before);
     settleDoubts(journal, ports);
     totals = totalsOf(plan, journal.history);
     if (totals.pending === 0) {
@@ -219,7 +218,7 @@ export async function runCampaign(
   } catch (error) {
     if (journal !== undefined) totals = totalsOf(plan, journal.history);
     const ending = { kind: "broken", text: brokenText(error) } as const;
-    await receipt.end(ending, totals ?? totalsOf(plan, nothingYet));
+    await receipt.end(ending, totals ?? totalsOf(plan, new History()));
     return end(ending);
   } finally {
     try {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import fc from "fast-check";
 import { FileError } from "../../src/mail/files";
-import { Journal, type Fate, type History } from "../../src/mail/journal";
+import { History, Journal, type Fate } from "../../src/mail/journal";
 import { acquireLock } from "../../src/mail/lock";
 import {
   createPlan,
@@ -392,8 +392,16 @@ describe("plan (R57)", () => {
         const [invalid, skipped, excluded] = counts;
         const mail = fates.length + extra;
         const rows: Counts = { rows: mail + invalid + skipped + excluded, mail, invalid, skipped, excluded };
-        const entries = fates.map((outcome, index) => [String(index), { outcome } as Fate] as const);
-        const history: History = { fates: new Map(entries), finished: false, generation: 1 };
+        const history = new History();
+        for (const [index, outcome] of fates.entries()) {
+          const about = { k: String(index), at: 1 };
+          history.apply({ ...about, t: "attempt", n: 1, id: "" }, 0);
+          if (outcome === "doubt") history.apply({ ...about, t: "data", n: 1 }, 0);
+          if (outcome === "accepted") history.apply({ ...about, t: "ok", reply: "", ms: 1 }, 0);
+          if (outcome === "failed") history.apply({ ...about, t: "fail", class: "recipient", reply: "", ms: 1 }, 0);
+          if (outcome === "unknown" || outcome === "skipped")
+            history.apply({ ...about, t: outcome === "unknown" ? "unknown" : "skip", why: "" }, 0);
+        }
         const totals = totalsOf({ counts: rows } as Plan, history);
         const sum = Object.values<number>({ ...totals }).reduce((all: number, one: number) => all + one, 0);
         assert.equal(sum, rows.rows - rows.excluded);
