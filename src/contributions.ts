@@ -13,9 +13,11 @@ export const commands = {
   sendTest: { id: "bulkMail.sendTest", title: "Send Test to Myself…" },
   rehearse: { id: "bulkMail.rehearse", title: "Rehearse in Sandbox" },
   send: { id: "bulkMail.send", title: "Send Campaign…" },
+  sendAt: { id: "bulkMail.sendAt", title: "Send At…" },
   pause: { id: "bulkMail.pause", title: "Pause" },
   resume: { id: "bulkMail.resume", title: "Resume" },
   stop: { id: "bulkMail.stop", title: "Stop" },
+  takeOver: { id: "bulkMail.takeOver", title: "Take Over…" },
   openReport: { id: "bulkMail.openReport", title: "Open Report" },
   accounts: { id: "bulkMail.accounts", title: "Accounts…" },
   addAccount: { id: "bulkMail.addAccount", title: "Add Account…" },
@@ -33,6 +35,8 @@ export const contextKeys = {
   running: "bulkMail.running",
   /** A run is paused or was interrupted and can be resumed. */
   resumable: "bulkMail.resumable",
+  /** A run is held by a process that lives and has not stirred for a while. */
+  silent: "bulkMail.silent",
   /** There is an account besides the sandbox. */
   hasAccount: "bulkMail.hasAccount",
 } as const;

@@ -73,6 +73,7 @@ export function createServices(outside: Outside): Services & Disposable {
         openReport: ({ view, outcome }) =>
           outcome.kind === "ran" && reports.open(view.file, outcome.campaignId, view.sandbox ? "sandbox" : "real"),
         resume: ({ view }) => vscode.commands.executeCommand(commands.resume.id, vscode.Uri.file(view.file)),
+        takeOver: ({ view }) => vscode.commands.executeCommand(commands.takeOver.id, vscode.Uri.file(view.file)),
         openAccounts: () => outside.openAccounts(),
         showLog: () => log.show(),
       }),
@@ -84,6 +85,7 @@ export function createServices(outside: Outside): Services & Disposable {
       lens.refresh();
       diagnostics.checkAgain();
       showAccounts(accounts, log);
+      void task.readPaces();
     }),
   );
   owned.add(lookForInterrupted(campaigns, task, stateDirectory, log));
@@ -139,6 +141,10 @@ function showRunState(task: SendTask): void {
   setContext(
     contextKeys.resumable,
     views.some(({ phase }) => phase === "paused"),
+  );
+  setContext(
+    contextKeys.silent,
+    views.some(({ silent }) => silent === true),
   );
 }
 

@@ -6,7 +6,7 @@ import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
 import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
-import { interrupted, lastRunOf, report, Runs } from "./workerRuns";
+import { holderOf, interrupted, lastRunOf, report, Runs } from "./workerRuns";
 
 /** Lets only the newest piece of work on a subject go on: starting one aborts the one before it. */
 class Newest {
@@ -65,10 +65,14 @@ function serve(port: NonNullable<typeof parentPort>): void {
     abort: (key) => {
       runs.abort(key);
     },
+    pace: (key, pace) => {
+      runs.setPace(key, pace);
+    },
     diagnose: (...order) => runs.diagnose(...order),
     sendTest: (order) => runs.sendTest(order),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,
+    holder: holderOf,
     underAnotherId: (file, campaignId, stateDirectory) => runUnderAnotherId(stateDirectory, file, campaignId),
     interrupted: (files, stateDirectory) => interrupted(files, stateDirectory, ids),
     report,

@@ -110,13 +110,18 @@ export type RunOrder = RunBase &
     | {
         readonly kind: "new";
         readonly campaign: CampaignRequest;
-        readonly pace: Pace;
         /** Of the check that was confirmed; another one now means that something changed in between. */
         readonly fingerprint: string;
         /** The run that was the last when the person decided; undefined when there was none. */
         readonly previousRunId: string | undefined;
       }
-    | { readonly kind: "resume"; readonly campaignId: string; readonly runId: string; readonly pace: Pace }
+    | {
+        readonly kind: "resume";
+        readonly campaignId: string;
+        readonly runId: string;
+        /** Take over from a live owner that has been silent for 30 s; a person said so. */
+        readonly takeOver: boolean;
+      }
   );
 
 interface RunBase {
@@ -125,6 +130,10 @@ interface RunBase {
   readonly stateDirectory: string;
   /** For `resume` the account as it is now: host or limits may have been mended since. */
   readonly target: Target;
+  /** What holds at the beginning; `pace` changes it on the way. */
+  readonly pace: Pace;
+  /** Not before this moment, ISO 8601; undefined is at once, whatever the plan of a run that is resumed says. */
+  readonly startAt: string | undefined;
 }
 
 /** How a run order ended. */
@@ -166,6 +175,16 @@ export interface InterruptedRun {
   readonly runId: string;
   readonly world: World;
   readonly totals: Totals;
+  /** When it was to start, if it was to wait; ISO 8601. */
+  readonly startAt: string | undefined;
+  /** Its owner lives and has not stirred for 30 s: a person may take over. */
+  readonly silent: boolean;
+}
+
+/** Who holds a run. */
+export interface RunHolder {
+  readonly pid: number;
+  readonly host: string;
 }
 
 /** What the worker does when asked. */
@@ -185,6 +204,8 @@ export interface WorkerApi {
   stop(key: string): undefined;
   /** Ends at once; what was handed over without a reply is unknown. */
   abort(key: string): undefined;
+  /** The pace of a run from now on. */
+  pace(key: string, pace: Pace): undefined;
   /** Walks the way to the account's server; `sendTo` (`Name <address>` or an address) gets a test mail at its end. */
   diagnose(
     key: string,
@@ -197,9 +218,11 @@ export interface WorkerApi {
   /** The id of a campaign on disk. */
   idOf(file: string): Promise<string | undefined>;
   lastRun(address: RunAddress): Promise<RunState | undefined>;
+  /** Who holds the campaign's runs; undefined when nobody does, or cannot be named. */
+  holder(address: RunAddress): Promise<RunHolder | undefined>;
   /** The last real run of the same file under another id, if it mailed anybody: a changed id forgets who was mailed. */
   underAnotherId(file: string, campaignId: string, stateDirectory: string): Promise<RunState | undefined>;
-  /** Interrupted runs of the given campaigns, real ones before rehearsals. */
+  /** Interrupted runs of the given campaigns, those with a silent owner included, real ones before rehearsals. */
   interrupted(files: readonly string[], stateDirectory: string): Promise<readonly InterruptedRun[]>;
   /** The last run's report as a plain-text table. */
   report(address: RunAddress): Promise<string | undefined>;

@@ -14,7 +14,7 @@ import { newCampaign } from "./newCampaign";
 import { openReport } from "./openReport";
 import { preview } from "./preview";
 import { rehearse } from "./rehearse";
-import { resumeCampaign, sendCampaign } from "./sendCampaign";
+import { resumeCampaign, sendAt, sendCampaign, takeOverCampaign } from "./sendCampaign";
 import { sendTest } from "./sendTest";
 import { campaignOf } from "./services";
 import type { Services } from "./services";
@@ -37,10 +37,13 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
   sendTest: about(sendTest),
   rehearse: about(rehearse),
   send: about(sendCampaign),
+  sendAt: about(sendAt),
   pause,
   resume: async (services, uri, row) =>
     await about(resumeCampaign)(services, (await pausedRun(services, uri)) ?? uri, row),
   stop,
+  takeOver: async (services, uri, row) =>
+    await about(takeOverCampaign)(services, (await pausedRun(services, uri)) ?? uri, row),
   openReport: about(openReport),
   accounts: (services) => services.openAccounts(),
   addAccount: (services) =>

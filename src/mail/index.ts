@@ -15,6 +15,7 @@ export type { Endpoint } from "./endpoint";
 export { accountHash, endpointChanges, endpointHash, endpointOf, readAuthorities } from "./endpoint";
 export type { Files } from "./files";
 export { diskFiles, FileError, isBelow } from "./files";
+export { ownerOfRuns } from "./holders";
 export type { ResolvedProxy } from "./httpProxy";
 export { resolveProxy } from "./httpProxy";
 export type { Message } from "./message";

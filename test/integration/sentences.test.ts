@@ -176,7 +176,7 @@ describe("sentences", () => {
       announceEnd(
         end,
         { info: say("info"), warn: say("warn"), error: say("error") },
-        { openReport: none, resume: none, openAccounts: none, showLog: none },
+        { openReport: none, resume: none, takeOver: none, openAccounts: none, showLog: none },
       );
       return toasts;
     };
