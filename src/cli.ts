@@ -4,14 +4,16 @@ import { version } from "../package.json";
 import { check, preview } from "./commandLine/check";
 import { openAccountContext, openContext } from "./commandLine/context";
 import { doctor } from "./commandLine/doctor";
-import { exportJournal, importJournal, report } from "./commandLine/report";
+import { deleteJournal, exportJournal, importJournal } from "./commandLine/journal";
+import { report } from "./commandLine/report";
+import { resolve } from "./commandLine/resolve";
 import { send } from "./commandLine/send";
 import { exit, options, Refusal, usage, type Flags } from "./commandLine/usage";
 import { FileError, JournalError, plainText, PlanError } from "./mail/index";
 
 async function main(): Promise<number> {
   const { flags, words } = readArguments();
-  const [command, first, second] = words;
+  const [command, first, second, third] = words;
   if (flags.version === true) {
     process.stdout.write(`${version}\n`);
     return exit.ok;
@@ -29,12 +31,15 @@ async function main(): Promise<number> {
       return send(await openContext(first, flags), flags);
     case "report":
       return report(await openContext(first, flags), flags);
+    case "resolve":
+      return resolve(await openContext(first, flags), flags, words.slice(2));
     case "doctor":
       return doctor(openAccountContext(flags, process.cwd()), flags);
     case "journal":
       if (first === "export") return exportJournal(await openContext(second, flags), flags);
-      if (first === "import") return importJournal(second, flags);
-      throw new Refusal("bulk-mail journal takes export or import.");
+      if (first === "import") return importJournal(second, third, flags);
+      if (first === "delete") return deleteJournal(await openContext(second, flags), flags);
+      throw new Refusal("bulk-mail journal takes export, import or delete.");
     default:
       throw new Refusal(`${command} is no command. bulk-mail --help lists them.`);
   }

@@ -1,12 +1,12 @@
 /** Entry point of the worker threads: messages in, the core's work, snapshots out. One bundle serves language work and runs. */
 import { parentPort } from "node:worker_threads";
-import { CampaignIds, runUnderAnotherId } from "./mail/index";
+import { CampaignIds } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
 import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
-import { holderOf, interrupted, lastRunOf, report, Runs } from "./workerRuns";
+import { holderOf, interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
 
 /** Lets only the newest piece of work on a subject go on: starting one aborts the one before it. */
 class Newest {
@@ -73,7 +73,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,
     holder: holderOf,
-    underAnotherId: (file, campaignId, stateDirectory) => runUnderAnotherId(stateDirectory, file, campaignId),
+    underAnotherId: (request, campaignId, stateDirectory) => underAnotherId(request, campaignId, stateDirectory, ids),
     interrupted: (files, stateDirectory) => interrupted(files, stateDirectory, ids),
     report,
   });

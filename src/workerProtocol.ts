@@ -220,8 +220,11 @@ export interface WorkerApi {
   lastRun(address: RunAddress): Promise<RunState | undefined>;
   /** Who holds the campaign's runs; undefined when nobody does, or cannot be named. */
   holder(address: RunAddress): Promise<RunHolder | undefined>;
-  /** The last real run of the same file under another id, if it mailed anybody: a changed id forgets who was mailed. */
-  underAnotherId(file: string, campaignId: string, stateDirectory: string): Promise<RunState | undefined>;
+  /**
+   * The last real run of the same file under another id, if it mailed anybody, else one that mailed a fifth of these people under the
+   * same subject: a changed id forgets who was mailed.
+   */
+  underAnotherId(request: CampaignRequest, campaignId: string, stateDirectory: string): Promise<RunState | undefined>;
   /** Interrupted runs of the given campaigns, those with a silent owner included, real ones before rehearsals. */
   interrupted(files: readonly string[], stateDirectory: string): Promise<readonly InterruptedRun[]>;
   /** The last run's report as a plain-text table. */

@@ -8,6 +8,7 @@ import {
   formatReport,
   JournalError,
   lastRun,
+  overlappingRun,
   ownerOfRuns,
   parseMailbox,
   PlanError,
@@ -16,6 +17,7 @@ import {
   readReport,
   RowError,
   runCampaign,
+  runUnderAnotherId,
   sendTest,
   systemClock,
 } from "./mail/index";
@@ -36,6 +38,7 @@ import type {
 import { LivePace } from "./livePace";
 import { checkCampaign, entryAt, openCampaign } from "./workerCampaign";
 import type {
+  CampaignRequest,
   HostApi,
   InterruptedRun,
   RunAddress,
@@ -257,6 +260,19 @@ export async function lastRunOf({ stateDirectory, campaignId, world }: RunAddres
 /** Who holds the campaign's runs. */
 export async function holderOf({ stateDirectory, campaignId, world }: RunAddress): Promise<RunHolder | undefined> {
   return await ownerOfRuns(stateDirectory, campaignId, world);
+}
+
+/** The run that mailed these people under another id: from the same file, or by the same subject. */
+export async function underAnotherId(
+  request: CampaignRequest,
+  campaignId: string,
+  stateDirectory: string,
+  ids: CampaignIds,
+): Promise<RunState | undefined> {
+  const same = await runUnderAnotherId(stateDirectory, request.file, campaignId);
+  if (same !== undefined) return same;
+  const { prepared } = await openCampaign(request, ids);
+  return prepared === undefined ? undefined : await overlappingRun(stateDirectory, prepared);
 }
 
 /** The last run's report as a table, or undefined when nothing was sent yet. */

@@ -1,18 +1,6 @@
-/** `report` and `journal`: what is on record, and carrying it to another machine. */
-import { readFile, writeFile } from "node:fs/promises";
-import * as path from "node:path";
-import {
-  exportHistory,
-  formatReport,
-  importHistory,
-  lastRun,
-  readCampaign,
-  readReport,
-  systemClock,
-  type RunState,
-  type World,
-} from "../mail/index";
-import { stateDirectoryOf, type Context } from "./context";
+/** `report`: what is on record of the last run. */
+import { formatReport, lastRun, readCampaign, readReport, type RunState, type World } from "../mail/index";
+import type { Context } from "./context";
 import { exit, Refusal, type Flags } from "./usage";
 
 /** Prints the report of the last run: of the real one if there was any, else of the sandbox, else of the dry run. */
@@ -28,34 +16,8 @@ export async function report(context: Context, flags: Flags): Promise<number> {
   return totals.failed + totals.unknown > 0 ? exit.problems : exit.ok;
 }
 
-/** Writes everything that is known of the campaign's real runs into one file. */
-export async function exportJournal(context: Context, flags: Flags): Promise<number> {
-  if (flags.out === undefined) throw new Refusal("Name the file to write: --out ARCHIVE.");
-  const { plan, state } = await findRun(context, ["real"]);
-  // Two machines that go on with the same run would both mail the rest.
-  if (state !== "finished")
-    throw new Refusal("The last run is not finished. Finish it here, then export.", exit.paused);
-  await writeFile(flags.out, await exportHistory(plan), { mode: 0o600, flag: "wx" }).catch((error: unknown) => {
-    throw new Refusal(
-      `${path.resolve(String(flags.out))} cannot be written: ${String((error as NodeJS.ErrnoException).code)}.`,
-    );
-  });
-  process.stdout.write(`Exported to ${path.resolve(flags.out)}. It holds addresses: keep it private.\n`);
-  return exit.ok;
-}
-
-/** Takes over what another machine exported. */
-export async function importJournal(archive: string | undefined, flags: Flags): Promise<number> {
-  if (archive === undefined) throw new Refusal("Name the archive, such as bulk-mail journal import spring.journal.");
-  const bytes = await readFile(archive).catch(() => {
-    throw new Refusal(`${path.resolve(archive)} cannot be read.`);
-  });
-  const { runs } = await importHistory(stateDirectoryOf(flags), bytes, systemClock);
-  process.stdout.write(`Imported ${String(runs)} ${runs === 1 ? "run" : "runs"}.\n`);
-  return exit.ok;
-}
-
-async function findRun(context: Context, worlds: readonly World[]): Promise<RunState> {
+/** The last run of the campaign in the first world that has one. Throws `Refusal` when there is none. */
+export async function findRun(context: Context, worlds: readonly World[]): Promise<RunState> {
   const { id } = await readCampaign(context.files, context.file);
   if (id === undefined) throw new Refusal("The campaign has no id, so it was never sent.", exit.problems);
   for (const world of worlds) {

@@ -1,5 +1,4 @@
 /** `send`: the same run as in the editor, without one. */
-import { createInterface } from "node:readline/promises";
 import { writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import {
@@ -7,9 +6,14 @@ import {
   createPlan,
   formatReport,
   lastRun,
+  momentText,
+  movedText,
   nameTarget,
+  overlappingRun,
   plainText,
   readReport,
+  receiptText,
+  receiptWithoutJournal,
   runCampaign,
   runUnderAnotherId,
   sandboxDirectory,
@@ -27,16 +31,22 @@ import {
   type Target,
 } from "../mail/index";
 import { formatProblem, prepare, wholeNumber } from "./check";
+import { isConfirmed } from "./confirm";
 import { paceOf, type Context } from "./context";
 import { encryption } from "./endpoints";
 import { Progress } from "./progress";
+import { startTime } from "./startTime";
 import { accountOfTarget, chooseTarget, credentialsFromEnvironment } from "./target";
 import { exit, Refusal, type Flags } from "./usage";
+
+/** Longer than an hour's allowance takes to come back: whoever is asked to wait for more is told when, and the program ends. */
+const patience = 65 * 60 * 1000;
 
 /** Sends, resumes, or says why there is nothing to do. Returns the exit code. */
 export async function send(context: Context, flags: Flags): Promise<number> {
   // Whatever can be wrong with the call is said before a run exists: a half-made one would be gone on with next time.
   const limit = flags.limit === undefined ? undefined : wholeNumber(flags.limit, "--limit");
+  const startAt = flags.at === undefined ? undefined : startTime(flags.at, new Date());
   const { target, sender, ca } = await chooseTarget(context, flags);
   const account = accountOfTarget(target);
   const credentials = account === undefined ? {} : credentialsFromEnvironment(account, context.settings);
@@ -45,6 +55,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
   const last =
     campaignId === undefined ? undefined : await lastRun(context.stateDirectory, campaignId, worldOf(target));
 
+  if (last?.state === "moved") throw new Refusal(movedText(last.movedAt ?? ""), exit.paused);
   if (last?.state === "running" && !(last.silent && flags["take-over"] === true))
     throw new Refusal(
       last.silent
@@ -52,6 +63,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
         : "This campaign is being sent right now. Wait for its end.",
       exit.paused,
     );
+  if (target.kind === "smtp") await refuseUnknownRun(context, campaignId ?? last?.plan.campaignId, last, flags);
   // A dry run of a finished one is simply made again: it settles nobody.
   if (last?.state === "finished" && flags.again !== true && target.kind !== "outbox") return alreadySent(last);
   if (last?.state === "interrupted" || last?.state === "running") {
@@ -63,11 +75,15 @@ export async function send(context: Context, flags: Flags): Promise<number> {
       throw new Refusal(
         `Changed since the run was confirmed: ${last.changed.map((file) => path.relative(process.cwd(), file)).join(", ")}.\nThe run goes on with its own copy if you add --continue.`,
       );
-    const plan = { ...last.plan, pace: paceOf(context.settings, accountOfTarget(target)), target, ca };
+    const pace = paceOf(context.settings, accountOfTarget(target));
+    // A start that was missed is over: whoever sends again means now.
+    const confirmed = Date.parse(last.plan.startAt ?? "") > Date.now() ? last.plan.startAt : undefined;
+    const plan = { ...last.plan, pace, target, ca, startAt: startAt ?? confirmed };
     return run(context, plan, credentials, limit, flags, `Going on: ${describeTotals(last)}`);
   }
   if (prepared === undefined) throw new Refusal(problems.map(formatProblem).join("\n"), exit.problems);
-  if (last === undefined && target.kind === "smtp" && flags.again !== true) await refuseChangedId(context, campaignId);
+  if (last === undefined && target.kind === "smtp" && flags.again !== true)
+    await refuseChangedId(context, prepared, campaignId);
   const check = await checkRows(prepared);
   refuseProblems([...problems, ...check.problems], check, flags);
   await confirm(prepared, check, target, sender, flags);
@@ -79,6 +95,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
       target,
       sender,
       pace: paceOf(context.settings, accountOfTarget(target)),
+      startAt,
       previousRunId: last?.plan.runId,
     },
     systemClock,
@@ -93,14 +110,41 @@ export async function send(context: Context, flags: Flags): Promise<number> {
   );
 }
 
-/** The record of who was mailed hangs on the id: another one in the same file would mail everybody again. */
-async function refuseChangedId(context: Context, campaignId: string | undefined): Promise<void> {
-  if (campaignId === undefined) return;
-  const other = await runUnderAnotherId(context.stateDirectory, context.file, campaignId);
-  if (other === undefined) return;
+/** A receipt tells of a run that nobody here knows: whom it mailed, only its own machine can say. */
+async function refuseUnknownRun(
+  { stateDirectory, file }: Context,
+  campaignId: string | undefined,
+  last: RunState | undefined,
+  flags: Flags,
+): Promise<void> {
+  // An unfinished run takes no --again, so going on with it in spite of the other one is what --continue says.
+  const isOwnToGoOn = last?.state === "interrupted" || last?.state === "running";
+  const word = isOwnToGoOn ? "--continue" : "--again";
+  if (campaignId === undefined || (isOwnToGoOn ? flags.continue : flags.again) === true) return;
+  const receipt = await receiptWithoutJournal(stateDirectory, file, campaignId);
+  if (receipt === undefined) return;
   throw new Refusal(
-    `This file was sent under another id before: ${describeTotals(other)}\nPut that id back to go on with its record (id: ${other.plan.campaignId}), or add --again to mail everybody once more.`,
+    `${receiptText(receipt)}\nTo import: bulk-mail journal import ARCHIVE. To ${isOwnToGoOn ? "go on with this machine's own run" : "mail everybody in a new run"} all the same, add ${word}.`,
   );
+}
+
+/** The record of who was mailed hangs on the id: another one in the same file, or in a copy, would mail everybody again. */
+async function refuseChangedId(
+  { stateDirectory, file }: Context,
+  prepared: Prepared,
+  campaignId: string | undefined,
+): Promise<void> {
+  if (campaignId === undefined) return;
+  const same = await runUnderAnotherId(stateDirectory, file, campaignId);
+  if (same !== undefined)
+    throw new Refusal(
+      `This file was sent under another id before: ${describeTotals(same)}\nPut that id back to go on with its record (id: ${same.plan.campaignId}), or add --again to mail everybody once more.`,
+    );
+  const other = await overlappingRun(stateDirectory, prepared);
+  if (other !== undefined)
+    throw new Refusal(
+      `Many of these people got a letter with this subject from ${other.plan.campaignFile} on ${other.plan.createdAt.slice(0, 10)}: ${describeTotals(other)}\nTake its id to go on with its record (id: ${other.plan.campaignId}), or add --again if this is another letter.`,
+    );
 }
 
 function refuseProblems(problems: readonly Problem[], check: CheckResult, flags: Flags): void {
@@ -140,10 +184,7 @@ async function confirm(
   ];
   process.stderr.write(lines.map((line) => `${plainText(line, 400)}\n`).join(""));
   if (!process.stdin.isTTY) throw new Refusal("Nothing was sent. Confirm with --yes.");
-  const readline = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await readline.question("Type yes to send: ");
-  readline.close();
-  if (answer.trim().toLowerCase() !== "yes") throw new Refusal("Nothing was sent.", exit.cancelled);
+  if (!(await isConfirmed("Type yes to send: "))) throw new Refusal("Nothing was sent.", exit.cancelled);
 }
 
 async function run(
@@ -168,6 +209,10 @@ async function run(
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   progress.note(title);
+  if (plan.startAt !== undefined && plan.startAt !== "")
+    progress.note(
+      `Starts ${momentText(Date.parse(plan.startAt), Date.now())}. This process must stay alive until then: nothing starts without it.`,
+    );
   try {
     const summary = await runCampaign(
       plan,
@@ -185,6 +230,7 @@ async function run(
       },
       {
         takeOver: flags["take-over"] === true,
+        patience,
         ...(limit !== undefined && { limit }),
       },
     );

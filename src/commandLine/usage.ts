@@ -9,7 +9,7 @@ export const exit = {
   usage: 2,
   /** An account error stopped the run. */
   account: 3,
-  /** Paused: limit reached, quota, lock held elsewhere. */
+  /** Paused: limit reached, quota, lock held elsewhere, handed over to another machine. */
   paused: 4,
   cancelled: 130,
 } as const;
@@ -30,9 +30,13 @@ export const options = {
   account: { type: "string" },
   again: { type: "boolean" },
   approve: { type: "boolean" },
+  as: { type: "string" },
+  at: { type: "string" },
   continue: { type: "boolean" },
   "dry-run": { type: "string" },
+  failed: { type: "boolean" },
   format: { type: "string" },
+  "hand-over": { type: "boolean" },
   help: { type: "boolean", short: "h" },
   limit: { type: "string" },
   out: { type: "string" },
@@ -58,12 +62,19 @@ export const usage = `bulk-mail: personalised mail to a list, from the command l
   bulk-mail check   FILE                      problems as file:line:col: severity: text
   bulk-mail preview FILE [--row N] [--format eml|html|text]
   bulk-mail send    FILE [--account ID] [--yes] [--skip-invalid] [--again] [--continue]
-                         [--limit N] [--dry-run DIR] [--quiet] [--approve] [--take-over]
+                         [--limit N] [--at TIME] [--dry-run DIR] [--quiet] [--approve] [--take-over]
   bulk-mail report  FILE [--account sandbox] [--format table|csv|json]
+  bulk-mail resolve FILE                      who may have got the message, and where to look
+  bulk-mail resolve FILE --as sent|retry [ADDRESS…] [--failed]
   bulk-mail doctor  --account ID [--format text|json] [--quiet] [--approve]
-  bulk-mail journal export FILE --out ARCHIVE
-  bulk-mail journal import ARCHIVE
+  bulk-mail journal export FILE --out ARCHIVE [--hand-over]
+  bulk-mail journal import ARCHIVE [FILE]
+  bulk-mail journal delete FILE [--yes]
 
+send --at waits for HH:MM (today or tomorrow) or a moment such as 2027-03-01T09:30; the process must stay alive.
+resolve decides about everybody unknown, with --failed about everybody who failed, or about the addresses
+that are named; after --as retry, send mails them. An unfinished run is exported with --hand-over: from then on
+only the machine that imports it goes on with it.
 All take --settings FILE, --state-dir DIR and --root DIR. The password comes from BULK_MAIL_PASSWORD,
 that of a proxy from BULK_MAIL_PROXY_PASSWORD.
 Exit codes: 0 all accepted, 1 some failed, unknown or problems, 2 usage or approval, 3 stopped by an

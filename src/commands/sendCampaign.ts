@@ -140,7 +140,8 @@ async function underAnotherId(
   { campaign: { id, account } }: CheckReply,
 ): Promise<RunState | undefined> {
   if (id === undefined || account === sandboxId) return undefined;
-  return await services.task.ask.request("underAnotherId", campaign.fsPath, id, services.stateDirectory());
+  const request = await services.campaigns.request(campaign);
+  return await services.task.ask.request("underAnotherId", request, id, services.stateDirectory());
 }
 
 /** The last run in each world that has one, the real one first. */

@@ -6,6 +6,7 @@ import * as path from "node:path";
 import type { Account } from "./account";
 import { readCertificates } from "./delivery";
 import { diskFiles, FileError, stampOf, syncDirectory, type Files } from "./files";
+import { movedText, readHandOver } from "./handOver";
 import { readHistory, type History } from "./journal";
 import { acquireLock, holder } from "./lock";
 import type { Pace } from "./pace";
@@ -39,6 +40,8 @@ export interface Plan {
   /** Absolute paths of the originals. */
   readonly campaignFile: string;
   readonly root: string;
+  /** The subject's template: one letter under two ids is found by it. */
+  readonly subject?: string | undefined;
   readonly csv: CsvOptions;
   readonly sender: SenderDefaults;
   readonly counts: Counts;
@@ -74,7 +77,10 @@ export interface PlanRequest {
 /** How a run stands. */
 export interface RunState {
   readonly plan: Plan;
-  readonly state: "running" | "interrupted" | "finished";
+  /** `moved`: unfinished, and another machine goes on with it. */
+  readonly state: "running" | "interrupted" | "finished" | "moved";
+  /** When it was handed over, ISO 8601; only with `moved`. */
+  readonly movedAt?: string;
   /** True for a running one whose owner lives but has not stirred for 30 s: a person may take over. */
   readonly silent: boolean;
   readonly totals: Totals;
@@ -118,6 +124,8 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
     const newest = runs.at(-1);
     if (newest?.slice(5) !== request.previousRunId)
       throw new PlanError("Another run of this campaign was started meanwhile. Look at its report first.");
+    // The other machine is mailing these very people.
+    if (newest !== undefined) await refuseMoved(path.join(home, newest));
     const runId = randomUUID();
     const name = `${String(Number(newest?.slice(0, 4) ?? 0) + 1).padStart(4, "0")}-${runId}`;
     // What a killed maker left behind holds addresses and is of no use.
@@ -151,6 +159,7 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
         target,
         campaignFile: prepared.campaign.file,
         root,
+        subject: prepared.campaign.subject?.text,
         csv: request.csv,
         sender: request.sender,
         counts: check.counts,
@@ -184,11 +193,13 @@ export async function lastRun(stateDirectory: string, campaignId: string, world:
   const changed = await changedOriginals(plan);
   const list = plan.copies.find(({ copy }) => copy.endsWith("-recipients"))?.original;
   const listChanged = list !== undefined && changed.includes(list);
-  const held = history.finished ? "nobody" : await holder(home);
-  const state = history.finished ? "finished" : held === "nobody" ? "interrupted" : "running";
+  const moved = history.finished ? undefined : await readHandOver(plan.directory, "moved");
+  const held = history.finished || moved !== undefined ? "nobody" : await holder(home);
+  const unfinished = held === "nobody" ? "interrupted" : "running";
   return {
     plan,
-    state,
+    state: history.finished ? "finished" : moved === undefined ? unfinished : "moved",
+    ...(moved !== undefined && { movedAt: moved.at }),
     silent: held === "silent",
     totals: totalsOf(plan, history),
     changed,
@@ -217,15 +228,30 @@ export async function runUnderAnotherId(
   return newest;
 }
 
+/** Every run of a campaign in a world, oldest first; those that cannot be read are left out. */
+export async function allRuns(stateDirectory: string, campaignId: string, world: World): Promise<readonly Plan[]> {
+  const home = campaignDirectory(stateDirectory, campaignId, world);
+  const plans = await Promise.all(
+    (await runNames(home)).map((name) => readPlan(path.join(home, name)).catch(() => undefined)),
+  );
+  return plans.filter((plan) => plan !== undefined);
+}
+
 /** All runs of the campaign that `plan` belongs to, in the same world, oldest first. */
 export async function runsOf(plan: Plan): Promise<readonly Plan[]> {
   const home = path.dirname(plan.directory);
   return Promise.all((await runNames(home)).map((name) => readPlan(path.join(home, name))));
 }
 
-/** Whether no run of the campaign is newer than this one. */
+/** Whether no run of the campaign is newer than this one. Throws `PlanError` when another machine goes on with it. */
 export async function isLastRun(plan: Plan): Promise<boolean> {
+  await refuseMoved(plan.directory);
   return (await runNames(path.dirname(plan.directory))).at(-1) === path.basename(plan.directory);
+}
+
+async function refuseMoved(directory: string): Promise<void> {
+  const moved = await readHandOver(directory, "moved");
+  if (moved !== undefined) throw new PlanError(movedText(moved.at));
 }
 
 /** Where everybody stands. `doubt` is shown as unknown: that is what a resume will make of it. */
@@ -293,7 +319,8 @@ async function runNames(home: string): Promise<readonly string[]> {
   return names.filter((name) => /^\d{4}-[0-9a-f-]{36}$/.test(name)).sort();
 }
 
-async function lastPlan(home: string): Promise<Plan | undefined> {
+/** The plan of the last run in a campaign's folder of one world. */
+export async function lastPlan(home: string): Promise<Plan | undefined> {
   const newest = (await runNames(home)).at(-1);
   return newest === undefined ? undefined : readPlan(path.join(home, newest));
 }
