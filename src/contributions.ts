@@ -18,7 +18,13 @@ export const commands = {
   resume: { id: "bulkMail.resume", title: "Resume" },
   stop: { id: "bulkMail.stop", title: "Stop" },
   takeOver: { id: "bulkMail.takeOver", title: "Take Over…" },
+  retryFailed: { id: "bulkMail.retryFailed", title: "Retry Failed…" },
+  resolveUnknown: { id: "bulkMail.resolveUnknown", title: "Resolve Unknown…" },
   openReport: { id: "bulkMail.openReport", title: "Open Report" },
+  exportReport: { id: "bulkMail.exportReport", title: "Export Report…" },
+  exportJournal: { id: "bulkMail.exportJournal", title: "Export Journal…" },
+  importJournal: { id: "bulkMail.importJournal", title: "Import Journal…" },
+  deleteHistory: { id: "bulkMail.deleteHistory", title: "Delete History…" },
   accounts: { id: "bulkMail.accounts", title: "Accounts…" },
   addAccount: { id: "bulkMail.addAccount", title: "Add Account…" },
   testConnection: { id: "bulkMail.testConnection", title: "Test Connection…" },
@@ -37,6 +43,8 @@ export const contextKeys = {
   resumable: "bulkMail.resumable",
   /** A run is held by a process that lives and has not stirred for a while. */
   silent: "bulkMail.silent",
+  /** Something was sent or rehearsed on this machine. */
+  hasHistory: "bulkMail.hasHistory",
   /** There is an account besides the sandbox. */
   hasAccount: "bulkMail.hasAccount",
 } as const;

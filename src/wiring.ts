@@ -80,6 +80,7 @@ export function createServices(outside: Outside): Services & Disposable {
     ),
   );
   owned.add(task.onDidChange(() => showRunState(task)));
+  owned.add(task.onDidEnd(() => setContext(contextKeys.hasHistory, true)));
   owned.add(
     onDidChangeSettings(() => {
       lens.refresh();
@@ -88,7 +89,12 @@ export function createServices(outside: Outside): Services & Disposable {
       void task.readPaces();
     }),
   );
-  owned.add(lookForInterrupted(campaigns, task, stateDirectory, log));
+  owned.add(
+    lookForInterrupted(campaigns, task, stateDirectory, log, () => {
+      setContext(contextKeys.hasHistory, true);
+      forgetOldRuns(task, stateDirectory(), log);
+    }),
+  );
   showAccounts(accounts, log);
   return {
     accounts,
@@ -130,6 +136,18 @@ function languageThread(script: string, log: Log): WorkerThread {
     },
   };
   return new WorkerThread(script, refused);
+}
+
+/** Records hold addresses: old ones of finished runs go by themselves, as the setting says. */
+function forgetOldRuns(task: SendTask, stateDirectory: string, log: Log): void {
+  const days = readSettings().historyRetention;
+  if (days === 0) return;
+  task.ask.request("forgetOld", stateDirectory, days).then(
+    (count) => {
+      if (count > 0) log.info(`${String(count)} finished runs older than ${String(days)} days were deleted.`);
+    },
+    (error: unknown) => log.warn(`Old runs cannot be deleted: ${String(error)}`),
+  );
 }
 
 function showRunState(task: SendTask): void {

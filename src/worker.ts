@@ -6,6 +6,7 @@ import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
 import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
+import * as records from "./workerRecords";
 import { holderOf, interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
 
 /** Lets only the newest piece of work on a subject go on: starting one aborts the one before it. */
@@ -76,6 +77,15 @@ function serve(port: NonNullable<typeof parentPort>): void {
     underAnotherId: (request, campaignId, stateDirectory) => underAnotherId(request, campaignId, stateDirectory, ids),
     interrupted: (files, stateDirectory) => interrupted(files, stateDirectory, ids),
     report,
+    resolve: records.resolve,
+    unknown: records.unknown,
+    exportReport: records.exportReport,
+    exportJournal: records.exportJournal,
+    describeArchive: (archive, files) => records.describeArchive(archive, files, ids),
+    importJournal: records.importJournal,
+    forget: records.forget,
+    forgetOld: records.forgetOld,
+    receipt: records.receiptOf,
   });
 }
 

@@ -7,9 +7,13 @@ import type {
   CsvOptions,
   Diagnosis,
   DoctorStep,
+  Imported,
   Pace,
+  PastRun,
+  Place,
   Problem,
   Progress,
+  Resolution,
   RunState,
   RunSummary,
   SenderDefaults,
@@ -17,6 +21,7 @@ import type {
   Target,
   Totals,
   Tried,
+  UnknownRecipient,
   World,
 } from "./mail/index";
 
@@ -168,6 +173,27 @@ export interface RunAddress {
   readonly world: World;
 }
 
+/** Names one run, which must still be the last one. */
+export interface RunName extends RunAddress {
+  readonly runId: string;
+}
+
+/** An exported journal. */
+export interface ArchiveReply {
+  readonly campaignId: string;
+  /** The campaign among those that were given; undefined when it is none of them. */
+  readonly campaignFile: string | undefined;
+}
+
+/** A run that another machine sent. */
+export interface ReceiptReply {
+  /** Plain text, as `text` is. */
+  readonly machine: string;
+  readonly text: string;
+  /** How many have or may have the message. */
+  readonly mailed: number;
+}
+
 /** A run that came to rest before its end. */
 export interface InterruptedRun {
   readonly file: string;
@@ -229,6 +255,23 @@ export interface WorkerApi {
   interrupted(files: readonly string[], stateDirectory: string): Promise<readonly InterruptedRun[]>;
   /** The last run's report as a plain-text table. */
   report(address: RunAddress): Promise<string | undefined>;
+  /** Writes a decision about recipients, by identity or about everybody who failed, into the run's journal. */
+  resolve(run: RunName, which: readonly string[] | "failed", as: "sent" | "retry"): Promise<Resolution>;
+  /** Everybody of the run who may have the message. */
+  unknown(run: RunName): Promise<readonly UnknownRecipient[]>;
+  /** Writes the last run's report into a file, which is replaced. */
+  exportReport(address: RunAddress, format: "table" | "csv" | "json", file: string): Promise<void>;
+  /** Writes the campaign's record into a file, which is replaced; with `handOver` an unfinished run moves with it. */
+  exportJournal(address: RunAddress, handOver: boolean, file: string): Promise<void>;
+  /** Whose journal a file is. */
+  describeArchive(archive: string, files: readonly string[]): Promise<ArchiveReply>;
+  importJournal(stateDirectory: string, archive: string, place: Place | undefined): Promise<Imported>;
+  /** Deletes all records of a campaign. */
+  forget(stateDirectory: string, campaignId: string): Promise<readonly PastRun[]>;
+  /** Deletes finished runs that are older than so many days; how many. */
+  forgetOld(stateDirectory: string, days: number): Promise<number>;
+  /** The receipt beside the campaign of a run that is not on record here. */
+  receipt(stateDirectory: string, campaignFile: string, campaignId: string): Promise<ReceiptReply | undefined>;
 }
 
 /** What the worker asks and tells. */

@@ -10,9 +10,11 @@ import { forgetSecrets, testAccount, testConnection } from "./accounts";
 import { addAccount } from "./addAccount";
 import { checkCampaign } from "./checkCampaign";
 import { pause, pausedRun, stop } from "./controlRun";
+import { resolveUnknown, retryFailed } from "./decide";
 import { newCampaign } from "./newCampaign";
 import { openReport } from "./openReport";
 import { preview } from "./preview";
+import { deleteHistory, exportJournal, exportReport, importJournal } from "./records";
 import { rehearse } from "./rehearse";
 import { resumeCampaign, sendAt, sendCampaign, takeOverCampaign } from "./sendCampaign";
 import { sendTest } from "./sendTest";
@@ -44,7 +46,13 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
   stop,
   takeOver: async (services, uri, row) =>
     await about(takeOverCampaign)(services, (await pausedRun(services, uri)) ?? uri, row),
+  retryFailed: about(retryFailed),
+  resolveUnknown: about(resolveUnknown),
   openReport: about(openReport),
+  exportReport: about(exportReport),
+  exportJournal: about(exportJournal),
+  importJournal,
+  deleteHistory: about(deleteHistory),
   accounts: (services) => services.openAccounts(),
   addAccount: (services) =>
     addAccount({

@@ -21,6 +21,19 @@ interface Resuming {
   readonly startAt?: number | undefined;
   /** The silent process that it is taken over from. */
   readonly holder?: RunHolder | "unnamed" | undefined;
+  /** Settled recipients who are to be mailed once more. */
+  readonly again?: Again | undefined;
+}
+
+/** A decision to mail some of a run's settled recipients once more. */
+interface Again {
+  /** `unknown` may have the message already. */
+  readonly kind: "failed" | "unknown";
+  readonly count: number;
+  /** Anything else that is to be known. */
+  readonly note: string | undefined;
+  /** Writes the decision down, once it is confirmed. */
+  decide(): Promise<unknown>;
 }
 
 /** Asks, and goes on until the run comes to rest; or starts over where the files have changed. Throws `HumanError`. */
@@ -28,7 +41,7 @@ export async function resume(
   services: Services,
   campaign: vscode.Uri,
   run: RunState,
-  { startAt: chosen, holder }: Resuming = {},
+  { startAt: chosen, holder, again }: Resuming = {},
 ): Promise<void> {
   const { plan, totals, changed } = run;
   const confirmed = plan.target.kind === "smtp" ? plan.target.account : undefined;
@@ -46,27 +59,37 @@ export async function resume(
       ? `It was to start ${momentText(planned, now)}, and did not. It starts at once.`
       : undefined,
     standing(totals),
-    totals.unknown > 0 ? "Those in doubt may have got the message: they are not mailed again." : undefined,
+    again?.note,
+    again?.kind === "unknown"
+      ? `${people(again.count)} may have the message already, and then ${again.count === 1 ? "gets" : "get"} it twice.`
+      : totals.unknown > 0
+        ? "Those in doubt may have got the message: they are not mailed again."
+        : undefined,
+    again !== undefined && totals.pending > 0
+      ? `${people(totals.pending)} of this run ${totals.pending === 1 ? "was" : "were"} never tried, and ${totals.pending === 1 ? "is" : "are"} mailed too.`
+      : undefined,
     way.server === undefined ? undefined : `Through: ${plainText(way.server)}`,
     way.account !== undefined && confirmed !== undefined && differ(way.account, confirmed)
       ? `The account was changed since; it was ${plainText(serverOf({ account: confirmed }))}.`
       : undefined,
     `From this machine: ${machine(vscode.env.remoteName)}`,
     changed.length > 0
-      ? `Changed since the run was confirmed: ${changed.map((file) => plainText(path.basename(file), 60)).join(", ")}. Resume goes on with the copy that was confirmed.`
+      ? `Changed since the run was confirmed: ${changed.map((file) => plainText(path.basename(file), 60)).join(", ")}. What is sent is the copy that was confirmed.`
       : undefined,
   ];
   const left = `${totals.pending.toLocaleString("en")} more`;
-  const goOn = holder === undefined ? "Resume" : "Take Over";
+  const goOn = again !== undefined ? "Send Again" : holder === undefined ? "Resume" : "Take Over";
   const answer = await services.dialogs.choose(
-    holder === undefined
-      ? `Resume sending “${name}” to ${left}?`
-      : `Take over “${name}”, and go on sending to ${left}?`,
+    again !== undefined
+      ? `Send “${name}” again to ${people(again.count)} ${again.kind === "failed" ? "who failed" : "in doubt"}?`
+      : holder === undefined
+        ? `Resume sending “${name}” to ${left}?`
+        : `Take over “${name}”, and go on sending to ${left}?`,
     lines.filter((line) => line !== undefined).join("\n"),
     [
       goOn,
       ...(isToCome && chosen === undefined ? [startNow] : []),
-      ...(changed.length > 0 && holder === undefined ? [startNew] : []),
+      ...(changed.length > 0 && holder === undefined && again === undefined ? [startNew] : []),
     ],
   );
   if (answer === startNew) {
@@ -76,6 +99,7 @@ export async function resume(
   if (answer !== goOn && answer !== startNow) return;
   const startAt = isToCome && answer === goOn ? planned : undefined;
   refuseOver(startAt);
+  await again?.decide();
   await services.task.start({
     campaign,
     target: way.target,
@@ -87,6 +111,10 @@ export async function resume(
     what: { kind: "resume", campaignId: plan.campaignId, runId: plan.runId, takeOver: holder !== undefined },
     credentials: way.credentials,
   });
+}
+
+function people(count: number): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? "recipient" : "recipients"}`;
 }
 
 /** Asks whether to take a run over from a process that lives and has not stirred for 30 s. Throws `HumanError`. */
@@ -129,5 +157,5 @@ async function startOver(
     if (!sure) return;
   }
   const reply = await check(services, campaign);
-  if (reply !== undefined) await sendNew(services, campaign, { reply, last: run, known: run, startAt });
+  if (reply !== undefined) await sendNew(services, campaign, { reply, last: run, mailedBefore: reached, startAt });
 }

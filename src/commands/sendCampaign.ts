@@ -1,10 +1,11 @@
 /** Send, Send At, Resume and Take Over: what the last run left behind decides what is asked. */
 import type * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
-import { plainText, sandboxId } from "../mail/index";
+import { movedText, plainText, sandboxId, worldOf } from "../mail/index";
 import type { RunState, World } from "../mail/index";
 import { HumanError } from "../notify";
 import type { CheckReply } from "../workerProtocol";
+import { mailedElsewhere } from "./receipt";
 import { resume, takeOver } from "./resumeRun";
 import { addedSince, lostId, standing } from "./runWords";
 import { sendNew } from "./sendNew";
@@ -44,7 +45,13 @@ export async function resumeCampaign(services: Services, campaign: vscode.Uri): 
   if (reply === undefined) return;
   const runs = await lastRuns(services, reply);
   for (const last of runs) {
+    if (last.state === "moved") throw new HumanError(movedText(last.movedAt ?? ""));
     if (last.state === "interrupted") {
+      if (
+        worldOf(last.plan.target) === "real" &&
+        (await knownElsewhere(services, campaign, last.plan.campaignId, last)) === undefined
+      )
+        return;
       await resume(services, campaign, last);
       return;
     }
@@ -100,6 +107,10 @@ async function sendWhen(
       "This campaign is being sent from another window or by the command line. Wait until it is done.",
     );
   }
+  if (last?.state === "moved") throw new HumanError(movedText(last.movedAt ?? ""));
+  const elsewhere =
+    reply.campaign.account === sandboxId ? 0 : await knownElsewhere(services, campaign, reply.campaign.id, last);
+  if (elsewhere === undefined) return;
   const chosen = await when();
   if (chosen === undefined) return;
   const startAt = chosen === "now" ? undefined : chosen;
@@ -110,7 +121,19 @@ async function sendWhen(
   // Without a run of its own, the file may have been sent under an id that it has lost since.
   const known = last ?? (await underAnotherId(services, campaign, reply));
   if (known !== undefined && !(await wantsAgain(services, campaign, known, reply.campaign.id))) return;
-  await sendNew(services, campaign, { reply, last, known, startAt });
+  const before = known === undefined ? 0 : known.totals.accepted + known.totals.unknown;
+  await sendNew(services, campaign, { reply, last, mailedBefore: Math.max(before, elsewhere), startAt });
+}
+
+/** A real run of another machine, as its receipt tells of it: how many it mailed, undefined when the person turned away. */
+async function knownElsewhere(
+  services: Services,
+  campaign: vscode.Uri,
+  id: string | undefined,
+  last: RunState | undefined,
+): Promise<number | undefined> {
+  const wayOn = last?.state === "interrupted" ? "Go On All the Same…" : "Start a New Run…";
+  return await mailedElsewhere(services, campaign, id, wayOn);
 }
 
 async function wantsAgain(

@@ -15,15 +15,15 @@ export interface NewRun {
   readonly reply: CheckReply;
   /** The last run under the campaign's id. */
   readonly last: RunState | undefined;
-  /** The run whose people may be mailed again; `last`, or one under an id that the file has lost. */
-  readonly known: RunState | undefined;
+  /** How many people an earlier run mailed, or may have mailed: they are mailed again. */
+  readonly mailedBefore: number;
   /** Not before this moment, milliseconds since the epoch; undefined is at once. */
   readonly startAt: number | undefined;
 }
 
 /** Asks, and sends until the run comes to rest. Throws `HumanError`. */
 export async function sendNew(services: Services, campaign: vscode.Uri, run: NewRun): Promise<void> {
-  const { last, known, startAt } = run;
+  const { last, mailedBefore, startAt } = run;
   const reply = await checkSaved(services, campaign, run.reply);
   if (reply === undefined || (await hasBlockingProblems(services, reply))) return;
   const way = await wayOf(services, campaign, reply.campaign.account);
@@ -37,7 +37,7 @@ export async function sendNew(services: Services, campaign: vscode.Uri, run: New
     startAt,
     stateDirectory,
     remoteName: vscode.env.remoteName,
-    mailedBefore: known === undefined ? 0 : known.totals.accepted + known.totals.unknown,
+    mailedBefore,
   });
   if (!(await services.dialogs.confirm(question.message, question.detail, question.button))) return;
   refuseOver(startAt);
