@@ -2,8 +2,9 @@
 import * as vscode from "vscode";
 import type { ProgressPlace, SettingKey, SettingTypes } from "./contributions";
 import { checkedSetting, section, settings } from "./contributions";
-import { unlimited } from "./mail/index";
-import type { Account, CsvOptions, Pace } from "./mail/index";
+import { defaultLimits, paceFrom, providers } from "./mail/index";
+import type { Account, CsvOptions, Limits, Pace, PaceReader, PaceSettings } from "./mail/index";
+import { HumanError } from "./notify";
 
 /** Where a setting stands: the nearer level wins. `workspaceFolder` exists in workspaces of several folders only. */
 export type Level = "user" | "workspace" | "workspaceFolder";
@@ -17,8 +18,8 @@ export interface Settings {
   readonly progress: ProgressPlace;
   readonly codeLens: boolean;
   readonly csv: CsvOptions;
-  /** What the settings alone say: milliseconds between messages, and connections. `readPace` says what holds. */
-  readonly sending: { readonly delay: number; readonly connections: number };
+  /** Days that records are kept; 0 is for ever. Never a workspace's value. */
+  readonly historyRetention: number;
 }
 
 /** The accounts of one level as written there, unchecked. */
@@ -64,42 +65,51 @@ export function readSettings(scope?: SettingsScope): Settings {
       delimiter: read("csv.delimiter", scope) as CsvOptions["delimiter"],
       encoding: read("csv.encoding", scope),
     }),
-    sending: Object.freeze({ delay: read("sending.delay", scope), connections: read("sending.connections", scope) }),
+    historyRetention: userValue("history.retention"),
   });
 }
 
 /**
- * How fast and how stubbornly a run may go. The account's own limits win over the settings; for an account of the user's
- * own, a workspace may slow it down and never speed it up. Undefined is the sandbox: as fast as it goes.
+ * How fast and how stubbornly a run may go, by `paceFrom`. Undefined is the sandbox: as fast as it goes. Throws `HumanError`
+ * for a value that a setting cannot have: its default would be looser than what somebody meant.
  */
 export function readPace(account: Account | undefined, level: Level, scope?: SettingsScope): Pace {
-  const tightened = (key: PaceKey, tighter: (mine: number, theirs: number) => number): number =>
-    level === "user" ? tighter(userValue(key), workspaceValue(key, scope) ?? userValue(key)) : read(key, scope);
-  const retries = {
-    maxAttempts: tightened("retry.maxAttempts", Math.min),
-    retryInitialDelay: tightened("retry.initialDelay", Math.max),
-    retryMaxDelay: tightened("retry.maxDelay", Math.max),
-    // 0 never pauses, so it is the loosest of all.
-    pauseAfterFailures: tightened("pauseAfterFailures", (mine, theirs) =>
-      mine === 0 ? theirs : theirs === 0 ? mine : Math.min(mine, theirs),
-    ),
-  };
-  if (account === undefined) return Object.freeze({ delay: 0, connections: 1, ...unlimited, ...retries });
-  const own = level === "user";
-  const delay = account.limits.delay ?? (own ? userValue("sending.delay") : read("sending.delay", scope));
-  const connections =
-    account.limits.connections ?? (own ? userValue("sending.connections") : read("sending.connections", scope));
-  const slower = own ? workspaceValue("sending.delay", scope) : undefined;
-  const fewer = own ? workspaceValue("sending.connections", scope) : undefined;
-  return Object.freeze({
-    delay: Math.max(delay, slower ?? 0),
-    connections: Math.min(connections, fewer ?? connections),
-    ...unlimited,
-    ...retries,
-  });
+  return Object.freeze(paceFrom(account, paceReader(level, scope)));
 }
 
-type PaceKey = "retry.maxAttempts" | "retry.initialDelay" | "retry.maxDelay" | "pauseAfterFailures";
+/** What an account of each provider is limited to when it says nothing itself, by the provider's id. Never throws. */
+export function readDefaultLimits(): Readonly<Record<string, Limits>> {
+  const get: PaceReader["get"] = (key) => read(key, undefined);
+  return Object.fromEntries(providers.map(({ id }) => [id, defaultLimits(id, { get })]));
+}
+
+/** Settings are taken whole from one level: VS Code's own merge would mix the hours of two. */
+function paceReader(level: Level, scope: SettingsScope): PaceReader {
+  const own = level === "user";
+  return {
+    get: (key) =>
+      (own ? undefined : written(key, scope, "workspace")) ?? written(key, scope, "user") ?? settings[key].default,
+    tighter: (key) => (own ? written(key, scope, "workspace") : undefined),
+  };
+}
+
+/** What a person or a workspace wrote, undefined where nothing. Throws `HumanError` where it cannot be used. */
+function written<K extends keyof PaceSettings>(
+  key: K,
+  scope: SettingsScope,
+  by: "user" | "workspace",
+): PaceSettings[K] | undefined {
+  const found = configurationFor(key, scope).inspect<unknown>(key);
+  const value = by === "user" ? found?.globalValue : (found?.workspaceFolderValue ?? found?.workspaceValue);
+  if (value === undefined) return undefined;
+  const checked = checkedSetting(key, plainValue(value));
+  if (checked === undefined)
+    throw new HumanError(`The setting ${section}.${key} has a value that it cannot have. Correct it, then send.`, {
+      title: "Open Settings",
+      run: () => vscode.commands.executeCommand("workbench.action.openSettings", `${section}.${key}`),
+    });
+  return checked;
+}
 
 /** Calls `listener` whenever one of our settings or the proxy of VS Code changes, by whatever hand. */
 export function onDidChangeSettings(listener: () => void): vscode.Disposable {
@@ -199,16 +209,15 @@ function userValue<K extends SettingKey>(key: K): SettingTypes[K] {
   return checkedSetting(key, found?.globalValue) ?? settings[key].default;
 }
 
-function workspaceValue<K extends SettingKey>(key: K, scope: SettingsScope): SettingTypes[K] | undefined {
-  const found = configurationFor(key, scope).inspect<unknown>(key);
-  return checkedSetting(key, found?.workspaceFolderValue ?? found?.workspaceValue);
-}
-
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A copy without VS Code's proxies, frozen. */
 function plain(value: Record<string, unknown>): Readonly<Record<string, unknown>> {
-  return Object.freeze(JSON.parse(JSON.stringify(value)) as Record<string, unknown>);
+  return Object.freeze(plainValue(value) as Record<string, unknown>);
+}
+
+function plainValue(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value)) as unknown;
 }

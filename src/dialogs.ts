@@ -1,5 +1,6 @@
 /** Questions to the person: a port, because VS Code's test mode refuses every modal, and the real implementation. */
 import * as vscode from "vscode";
+import { HumanError } from "./notify";
 
 /** One line of a list to choose from. */
 export interface Choice {
@@ -7,6 +8,9 @@ export interface Choice {
   readonly description?: string;
   readonly detail?: string;
 }
+
+/** Extensions without their dot, by what they are called. */
+export type FileTypes = Readonly<Record<string, readonly string[]>>;
 
 /** How the extension asks. Every answer is undefined or false when the person turned away. Texts are shown as plain text. */
 export interface Dialogs {
@@ -16,6 +20,16 @@ export interface Dialogs {
   choose(message: string, detail: string, buttons: readonly string[]): Promise<string | undefined>;
   /** A list to choose one from. */
   pick<T extends Choice>(title: string, placeholder: string, items: readonly T[]): Promise<T | undefined>;
+  /** A list to choose any number from; undefined when the person turned away. */
+  pickMany<T extends Choice>(
+    title: string,
+    placeholder: string,
+    items: readonly T[],
+  ): Promise<readonly T[] | undefined>;
+  /** A place to write a file to, asked about when something is there; its absolute path. `types` are extensions by their name. */
+  saveFile(title: string, proposal: vscode.Uri, types: FileTypes): Promise<string | undefined>;
+  /** A file to read; its absolute path. */
+  openFile(title: string, types: FileTypes): Promise<string | undefined>;
   /** One line of text. `validate` says what is wrong, or undefined. */
   askText(request: {
     readonly title: string;
@@ -36,6 +50,18 @@ export const dialogs: Dialogs = {
     vscode.window.showWarningMessage(plain(message), { modal: true, detail: plain(detail) }, ...buttons),
   pick: async (title, placeholder, items) =>
     vscode.window.showQuickPick(items, { title: plain(title), placeHolder: plain(placeholder), ignoreFocusOut: true }),
+  pickMany: async (title, placeholder, items) =>
+    vscode.window.showQuickPick(items, {
+      title: plain(title),
+      placeHolder: plain(placeholder),
+      ignoreFocusOut: true,
+      canPickMany: true,
+      matchOnDetail: true,
+    }),
+  saveFile: async (title, proposal, types) =>
+    pathOf(await vscode.window.showSaveDialog({ title, defaultUri: proposal, filters: filtersOf(types) })),
+  openFile: async (title, types) =>
+    pathOf((await vscode.window.showOpenDialog({ title, filters: filtersOf(types) }))?.[0]),
   askText: async ({ title, prompt, value, placeholder, validate }) =>
     vscode.window.showInputBox({
       title: plain(title),
@@ -63,6 +89,17 @@ export const dialogs: Dialogs = {
     return choice === undefined ? undefined : { secret, store: choice === store };
   },
 };
+
+/** The worker reads and writes on the disk of the machine that sends. */
+function pathOf(uri: vscode.Uri | undefined): string | undefined {
+  if (uri !== undefined && uri.scheme !== "file")
+    throw new HumanError("That place is not on a disk of the machine that sends. Choose a folder there.");
+  return uri?.fsPath;
+}
+
+function filtersOf(types: FileTypes): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(types).map(([name, extensions]) => [name, [...extensions]]));
+}
 
 /** VS Code turns `[text](command:…)` into a link in most of these places: a space between the two keeps it text. */
 function plain(text: string): string {

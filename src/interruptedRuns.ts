@@ -16,23 +16,27 @@ export function lookForInterrupted(
   task: SendTask,
   stateDirectory: () => string,
   logger: Logger,
+  onHistory: () => void,
 ): Disposable {
   const timer = setTimeout(() => {
     // The place itself may be refused: that too is for the log, not for the timer.
-    void (async () => await look(campaigns, task, stateDirectory()))().catch((error: unknown) =>
+    void (async () => {
+      if (await look(campaigns, task, stateDirectory())) onHistory();
+    })().catch((error: unknown) =>
       logger.warn(`Interrupted runs cannot be looked for: ${error instanceof Error ? error.message : String(error)}`),
     );
   }, idleMs);
   return toDisposable(() => clearTimeout(timer));
 }
 
-/** Shows the interrupted runs of this workspace's campaigns. */
-export async function look(campaigns: CampaignFiles, task: SendTask, stateDirectory: string): Promise<void> {
+/** Shows the interrupted runs of this workspace's campaigns; whether anything was ever sent on this machine. */
+export async function look(campaigns: CampaignFiles, task: SendTask, stateDirectory: string): Promise<boolean> {
   const files = (await campaigns.list()).map(({ fsPath }) => fsPath);
   const sent = await access(path.join(stateDirectory, "campaigns")).then(
     () => true,
     () => false,
   );
-  if (!sent || files.length === 0) return;
+  if (!sent || files.length === 0) return sent;
   task.showInterrupted(await task.ask.request("interrupted", files, stateDirectory));
+  return true;
 }

@@ -3,9 +3,8 @@ import * as vscode from "vscode";
 import type { ProgressPlace } from "./contributions";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
-import { waitingText } from "./mail/index";
 import { unlinked } from "./notify";
-import { progressText, settled } from "./runView";
+import { progressText, settled, waitingFor } from "./runView";
 import type { RunView } from "./runView";
 import type { SendTask } from "./sendTask";
 import type { StatusBar } from "./statusBar";
@@ -96,13 +95,13 @@ export class RunProgress implements Disposable {
 export function phaseText(view: RunView): string {
   switch (view.phase) {
     case "queued":
-      return "waiting for another campaign of the same mailbox";
+      return waitingFor(view, Date.now());
     case "preparing":
       return "preparing";
     case "sending":
       return progressText(view);
     case "waiting":
-      return `${progressText(view)} · ${view.waiting === undefined ? "waiting" : unlinked(waitingText(view.waiting, Date.now()))}`;
+      return `${progressText(view)} · ${waitingFor(view, Date.now())}`;
     case "stopping":
       return `${progressText(view)} · awaiting the last replies`;
     case "paused":

@@ -9,6 +9,7 @@ import type { RunEnd } from "./runView";
 export interface EndActions {
   openReport(end: RunEnd): unknown;
   resume(end: RunEnd): unknown;
+  takeOver(end: RunEnd): unknown;
   openAccounts(): unknown;
   showLog(): unknown;
 }
@@ -18,6 +19,7 @@ export function announceEnd(end: RunEnd, speak: Notifications, actions: EndActio
   const name = unlinked(end.view.name, 60);
   const openReport: Action = { title: "Open Report", run: () => actions.openReport(end) };
   const resume: Action = { title: "Resume…", run: () => actions.resume(end) };
+  const takeOver: Action = { title: "Take Over…", run: () => actions.takeOver(end) };
   const showLog: Action = { title: "Show Log", run: () => actions.showLog() };
   const accounts: Action = { title: "Accounts", run: () => actions.openAccounts() };
   const { outcome } = end;
@@ -70,7 +72,7 @@ export function announceEnd(end: RunEnd, speak: Notifications, actions: EndActio
       return;
     }
     case "locked": {
-      speak.warn(`${name} was not sent. ${ending.text}`, showLog);
+      speak.warn(`${name} was not sent. ${ending.text}`, ...(ending.silent ? [takeOver] : []), showLog);
       return;
     }
   }

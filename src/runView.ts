@@ -1,5 +1,7 @@
 /** How a run stands and how it came to rest, as every place that shows it sees it. */
+import { momentText, waitingText } from "./mail/index";
 import type { RunSummary, Totals, Waiting } from "./mail/index";
+import { unlinked } from "./notify";
 
 /** How a run stands. */
 export interface RunView {
@@ -11,8 +13,12 @@ export interface RunView {
   readonly total: number;
   /** Undefined before the first snapshot. */
   readonly totals: Totals | undefined;
-  /** What it waits for, when `phase` is `waiting`. */
+  /** What it waits for, when `phase` is `waiting` or `queued`. */
   readonly waiting?: Waiting | undefined;
+  /** When it was or is to start, milliseconds since the epoch; undefined was at once. */
+  readonly startAt?: number | undefined;
+  /** Paused because its owner lives and has not stirred for 30 s: a person may take over. */
+  readonly silent?: boolean;
 }
 
 /** How a run came to rest. */
@@ -24,6 +30,17 @@ export interface RunEnd {
     | { readonly kind: "refused"; readonly text: string }
     /** The worker died, which is like a pause. */
     | { readonly kind: "died" };
+}
+
+/** What a run waits for, in a few words without links and icons. */
+export function waitingFor({ waiting }: RunView, now: number): string {
+  return waiting === undefined ? "waiting" : unlinked(waitingText(waiting, now));
+}
+
+/** `was to start at 10:40`, for a run that nobody was mailed by yet; undefined for any other. */
+export function startText(view: RunView, now: number): string | undefined {
+  if (view.startAt === undefined || settled(view) > 0) return undefined;
+  return `${view.startAt > now ? "is" : "was"} to start ${momentText(view.startAt, now)}`;
 }
 
 /** How many of a run's recipients are settled. */

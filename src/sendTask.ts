@@ -1,5 +1,6 @@
 /** The background send: owns the worker that sends, one run a campaign at a time, and tells how each of them stands. */
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import * as vscode from "vscode";
 import type { ResolvedAccount } from "./accounts";
 import { campaignName } from "./campaignFiles";
@@ -7,6 +8,7 @@ import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import type { Log } from "./log";
 import type { Credentials, Diagnosis, DoctorStep, Pace, Progress, Target, Totals } from "./mail/index";
+import { plainText } from "./mail/index";
 import { HumanError } from "./notify";
 import type { Handlers } from "./rpc";
 import type { RunEnd, RunView } from "./runView";
@@ -32,6 +34,10 @@ export interface SendRequest {
   readonly target: Target;
   readonly stateDirectory: string;
   readonly pace: Pace;
+  /** The pace as the settings have it now. Rejects with `HumanError` while they cannot be used. */
+  readonly currentPace: () => Promise<Pace>;
+  /** Not before this moment, milliseconds since the epoch; undefined is at once. */
+  readonly startAt: number | undefined;
   /** How many messages there are at most, for the first picture. */
   readonly total: number;
   readonly what:
@@ -41,7 +47,13 @@ export interface SendRequest {
         readonly fingerprint: string;
         readonly previousRunId: string | undefined;
       }
-    | { readonly kind: "resume"; readonly campaignId: string; readonly runId: string };
+    | {
+        readonly kind: "resume";
+        readonly campaignId: string;
+        readonly runId: string;
+        /** Also from a live owner that has been silent; a person said so. */
+        readonly takeOver: boolean;
+      };
   /** Called right before the secret is used; throws `HumanError` when it may not be used any more. */
   readonly credentials: () => Promise<Credentials>;
 }
@@ -61,6 +73,8 @@ interface Active {
   readonly lane: string;
   readonly ended: Promise<unknown>;
   view: RunView;
+  /** The pace that it goes at. */
+  pace: Pace;
   /** Why it was asked to come to rest. */
   asked: "pause" | "stop" | undefined;
   /** Ends its wait for others: it was asked to come to rest. */
@@ -80,6 +94,8 @@ export class SendTask implements Disposable {
   /** Who is told the steps of a diagnosis, by its key. */
   private readonly watchers = new Map<string, (step: DoctorStep) => void>();
   private closing = false;
+  /** Settings that changed are read one after the other: the last one wins. */
+  private pacing: Promise<unknown> = Promise.resolve();
 
   /** A run moved on; a run that is over is not among `views` any more. */
   readonly onDidChange = this.changed.event;
@@ -127,7 +143,11 @@ export class SendTask implements Disposable {
     if (this.runs.has(file)) throw new HumanError("This campaign is being sent already. Pause it first.");
     const key = randomUUID();
     const lane = laneOf(request.target);
-    const before = [...this.runs.values()].filter((other) => other.lane === lane).map(({ ended }) => ended);
+    // Who waits for a chosen start, here or there, is in nobody's way: the mailbox is free until then.
+    const before =
+      request.startAt === undefined
+        ? [...this.runs.values()].filter((other) => other.lane === lane && !isToStart(other))
+        : [];
     let settle: (() => void) | undefined;
     let turnAway: () => void = () => undefined;
     const turnedAway = new Promise<void>((resolve) => (turnAway = resolve));
@@ -143,7 +163,12 @@ export class SendTask implements Disposable {
         phase: before.length > 0 ? "queued" : "preparing",
         total: request.total,
         totals: undefined,
+        ...(before[0] !== undefined && {
+          waiting: { why: "mailbox", until: undefined, who: before[0].view.name },
+        }),
+        startAt: request.startAt,
       },
+      pace: request.pace,
       asked: undefined,
       turnAway,
     };
@@ -151,7 +176,7 @@ export class SendTask implements Disposable {
     this.runs.set(file, active);
     this.changed.fire(active.view);
     try {
-      await Promise.race([Promise.all(before), turnedAway]);
+      await Promise.race([Promise.all(before.map(({ ended }) => ended)), turnedAway]);
       const outcome = active.asked === undefined ? await this.run(active) : ({ kind: "cancelled" } as const);
       return this.rest(active, outcome);
     } catch (error) {
@@ -178,9 +203,18 @@ export class SendTask implements Disposable {
     void active.ended.then(() => clearTimeout(abort));
   }
 
+  /** Lets every run go at the pace that the settings have now. */
+  async readPaces(): Promise<void> {
+    const reading = this.pacing.then(async () => {
+      for (const active of this.runs.values()) await this.readPace(active);
+    });
+    this.pacing = reading;
+    await reading;
+  }
+
   /** Shows runs that an earlier window left unfinished. */
   showInterrupted(runs: readonly InterruptedRun[]): void {
-    for (const { file, world, totals } of runs) {
+    for (const { file, world, totals, startAt, silent } of runs) {
       if (this.runs.has(file) || this.paused.has(file)) continue;
       const view: RunView = {
         file,
@@ -189,6 +223,8 @@ export class SendTask implements Disposable {
         phase: "paused",
         total: sum(totals),
         totals,
+        startAt: startAt === undefined ? undefined : Date.parse(startAt),
+        silent,
       };
       this.paused.set(file, view);
       this.changed.fire(view);
@@ -251,12 +287,13 @@ export class SendTask implements Disposable {
 
   private async run(active: Active): Promise<RunEnd["outcome"]> {
     const { request, key } = active;
-    this.update(active, { phase: "preparing" });
+    this.update(active, { phase: "preparing", waiting: undefined });
     const base = {
       key,
       stateDirectory: request.stateDirectory,
       target: request.target,
-      pace: request.pace,
+      pace: active.pace,
+      startAt: request.startAt === undefined ? undefined : new Date(request.startAt).toISOString(),
     };
     const { what } = request;
     const order: RunOrder =
@@ -288,6 +325,21 @@ export class SendTask implements Disposable {
         return { kind: "died" };
       }
       throw error;
+    }
+  }
+
+  private async readPace(active: Active): Promise<void> {
+    const { name } = active.view;
+    try {
+      const pace = await active.request.currentPace();
+      if (isDeepStrictEqual(pace, active.pace)) return;
+      active.pace = pace;
+      this.thread.steer("pace", active.key, pace);
+      this.log.info(`${plainText(name, 60)}: goes on at the pace that the settings have now.`);
+    } catch (error) {
+      // Somebody may be in the middle of typing: what held before holds until the settings can be read again.
+      const text = error instanceof Error ? error.message : String(error);
+      this.log.warn(`${plainText(name, 60)}: keeps its pace. ${plainText(text)}`);
     }
   }
 
@@ -343,8 +395,11 @@ export class SendTask implements Disposable {
   private rest(active: Active, outcome: RunEnd["outcome"] | undefined): RunEnd {
     const { file } = active.view;
     this.runs.delete(file);
-    const totals = outcome?.kind === "ran" ? outcome.summary : active.view.totals;
-    const view: RunView = { ...active.view, phase: "paused", totals };
+    const summary = outcome?.kind === "ran" ? outcome.summary : undefined;
+    const ending = summary?.ending;
+    const silent = ending?.kind === "locked" && ending.silent;
+    const totals = summary ?? active.view.totals;
+    const view: RunView = { ...active.view, phase: "paused", totals, waiting: undefined, silent };
     const unfinished =
       outcome?.kind === "died" || (outcome?.kind === "ran" && outcome.summary.ending.kind !== "finished");
     if (unfinished && active.asked !== "stop") this.paused.set(file, view);
@@ -362,6 +417,11 @@ export class SendTask implements Disposable {
   private byKey(key: string): Active | undefined {
     return [...this.runs.values()].find((active) => active.key === key);
   }
+}
+
+/** Whether a run still waits for the start that was chosen. */
+function isToStart({ request: { startAt } }: Active): boolean {
+  return startAt !== undefined && startAt > Date.now();
 }
 
 /** One process sends through a mailbox at a time; the sandbox is its own. */

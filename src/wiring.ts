@@ -73,20 +73,28 @@ export function createServices(outside: Outside): Services & Disposable {
         openReport: ({ view, outcome }) =>
           outcome.kind === "ran" && reports.open(view.file, outcome.campaignId, view.sandbox ? "sandbox" : "real"),
         resume: ({ view }) => vscode.commands.executeCommand(commands.resume.id, vscode.Uri.file(view.file)),
+        takeOver: ({ view }) => vscode.commands.executeCommand(commands.takeOver.id, vscode.Uri.file(view.file)),
         openAccounts: () => outside.openAccounts(),
         showLog: () => log.show(),
       }),
     ),
   );
   owned.add(task.onDidChange(() => showRunState(task)));
+  owned.add(task.onDidEnd(() => setContext(contextKeys.hasHistory, true)));
   owned.add(
     onDidChangeSettings(() => {
       lens.refresh();
       diagnostics.checkAgain();
       showAccounts(accounts, log);
+      void task.readPaces();
     }),
   );
-  owned.add(lookForInterrupted(campaigns, task, stateDirectory, log));
+  owned.add(
+    lookForInterrupted(campaigns, task, stateDirectory, log, () => {
+      setContext(contextKeys.hasHistory, true);
+      forgetOldRuns(task, stateDirectory(), log);
+    }),
+  );
   showAccounts(accounts, log);
   return {
     accounts,
@@ -130,6 +138,18 @@ function languageThread(script: string, log: Log): WorkerThread {
   return new WorkerThread(script, refused);
 }
 
+/** Records hold addresses: old ones of finished runs go by themselves, as the setting says. */
+function forgetOldRuns(task: SendTask, stateDirectory: string, log: Log): void {
+  const days = readSettings().historyRetention;
+  if (days === 0) return;
+  task.ask.request("forgetOld", stateDirectory, days).then(
+    (count) => {
+      if (count > 0) log.info(`${String(count)} finished runs older than ${String(days)} days were deleted.`);
+    },
+    (error: unknown) => log.warn(`Old runs cannot be deleted: ${String(error)}`),
+  );
+}
+
 function showRunState(task: SendTask): void {
   const { views } = task;
   setContext(
@@ -139,6 +159,10 @@ function showRunState(task: SendTask): void {
   setContext(
     contextKeys.resumable,
     views.some(({ phase }) => phase === "paused"),
+  );
+  setContext(
+    contextKeys.silent,
+    views.some(({ silent }) => silent === true),
   );
 }
 

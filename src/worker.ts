@@ -6,7 +6,8 @@ import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
 import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
-import { interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
+import * as records from "./workerRecords";
+import { holderOf, interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
 
 /** Lets only the newest piece of work on a subject go on: starting one aborts the one before it. */
 class Newest {
@@ -65,13 +66,26 @@ function serve(port: NonNullable<typeof parentPort>): void {
     abort: (key) => {
       runs.abort(key);
     },
+    pace: (key, pace) => {
+      runs.setPace(key, pace);
+    },
     diagnose: (...order) => runs.diagnose(...order),
     sendTest: (order) => runs.sendTest(order),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,
+    holder: holderOf,
     underAnotherId: (request, campaignId, stateDirectory) => underAnotherId(request, campaignId, stateDirectory, ids),
     interrupted: (files, stateDirectory) => interrupted(files, stateDirectory, ids),
     report,
+    resolve: records.resolve,
+    unknown: records.unknown,
+    exportReport: records.exportReport,
+    exportJournal: records.exportJournal,
+    describeArchive: (archive, files) => records.describeArchive(archive, files, ids),
+    importJournal: records.importJournal,
+    forget: records.forget,
+    forgetOld: records.forgetOld,
+    receipt: records.receiptOf,
   });
 }
 

@@ -7,9 +7,13 @@ import type {
   CsvOptions,
   Diagnosis,
   DoctorStep,
+  Imported,
   Pace,
+  PastRun,
+  Place,
   Problem,
   Progress,
+  Resolution,
   RunState,
   RunSummary,
   SenderDefaults,
@@ -17,6 +21,7 @@ import type {
   Target,
   Totals,
   Tried,
+  UnknownRecipient,
   World,
 } from "./mail/index";
 
@@ -110,13 +115,18 @@ export type RunOrder = RunBase &
     | {
         readonly kind: "new";
         readonly campaign: CampaignRequest;
-        readonly pace: Pace;
         /** Of the check that was confirmed; another one now means that something changed in between. */
         readonly fingerprint: string;
         /** The run that was the last when the person decided; undefined when there was none. */
         readonly previousRunId: string | undefined;
       }
-    | { readonly kind: "resume"; readonly campaignId: string; readonly runId: string; readonly pace: Pace }
+    | {
+        readonly kind: "resume";
+        readonly campaignId: string;
+        readonly runId: string;
+        /** Take over from a live owner that has been silent for 30 s; a person said so. */
+        readonly takeOver: boolean;
+      }
   );
 
 interface RunBase {
@@ -125,6 +135,10 @@ interface RunBase {
   readonly stateDirectory: string;
   /** For `resume` the account as it is now: host or limits may have been mended since. */
   readonly target: Target;
+  /** What holds at the beginning; `pace` changes it on the way. */
+  readonly pace: Pace;
+  /** Not before this moment, ISO 8601; undefined is at once, whatever the plan of a run that is resumed says. */
+  readonly startAt: string | undefined;
 }
 
 /** How a run order ended. */
@@ -161,6 +175,27 @@ export interface RunAddress {
   readonly tolerant?: boolean;
 }
 
+/** Names one run, which must still be the last one. */
+export interface RunName extends RunAddress {
+  readonly runId: string;
+}
+
+/** An exported journal. */
+export interface ArchiveReply {
+  readonly campaignId: string;
+  /** The campaign among those that were given; undefined when it is none of them. */
+  readonly campaignFile: string | undefined;
+}
+
+/** A run that another machine sent. */
+export interface ReceiptReply {
+  /** Plain text, as `text` is. */
+  readonly machine: string;
+  readonly text: string;
+  /** How many have or may have the message. */
+  readonly mailed: number;
+}
+
 /** A run that came to rest before its end. */
 export interface InterruptedRun {
   readonly file: string;
@@ -168,6 +203,16 @@ export interface InterruptedRun {
   readonly runId: string;
   readonly world: World;
   readonly totals: Totals;
+  /** When it was to start, if it was to wait; ISO 8601. */
+  readonly startAt: string | undefined;
+  /** Its owner lives and has not stirred for 30 s: a person may take over. */
+  readonly silent: boolean;
+}
+
+/** Who holds a run. */
+export interface RunHolder {
+  readonly pid: number;
+  readonly host: string;
 }
 
 /** What the worker does when asked. */
@@ -187,6 +232,8 @@ export interface WorkerApi {
   stop(key: string): undefined;
   /** Ends at once; what was handed over without a reply is unknown. */
   abort(key: string): undefined;
+  /** The pace of a run from now on. */
+  pace(key: string, pace: Pace): undefined;
   /** Walks the way to the account's server; `sendTo` (`Name <address>` or an address) gets a test mail at its end. */
   diagnose(
     key: string,
@@ -199,15 +246,34 @@ export interface WorkerApi {
   /** The id of a campaign on disk. */
   idOf(file: string): Promise<string | undefined>;
   lastRun(address: RunAddress): Promise<RunState | undefined>;
+  /** Who holds the campaign's runs; undefined when nobody does, or cannot be named. */
+  holder(address: RunAddress): Promise<RunHolder | undefined>;
   /**
    * The last real run of the same file under another id, if it mailed anybody, else one that mailed a fifth of these people under the
    * same subject: a changed id forgets who was mailed.
    */
   underAnotherId(request: CampaignRequest, campaignId: string, stateDirectory: string): Promise<RunState | undefined>;
-  /** Interrupted runs of the given campaigns, real ones before rehearsals. */
+  /** Interrupted runs of the given campaigns, those with a silent owner included, real ones before rehearsals. */
   interrupted(files: readonly string[], stateDirectory: string): Promise<readonly InterruptedRun[]>;
   /** The last run's report as a plain-text table. */
   report(address: RunAddress): Promise<string | undefined>;
+  /** Writes a decision about recipients, by identity or about everybody who failed, into the run's journal. */
+  resolve(run: RunName, which: readonly string[] | "failed", as: "sent" | "retry"): Promise<Resolution>;
+  /** Everybody of the run who may have the message. */
+  unknown(run: RunName): Promise<readonly UnknownRecipient[]>;
+  /** Writes the last run's report into a file, which is replaced. */
+  exportReport(address: RunAddress, format: "table" | "csv" | "json", file: string): Promise<void>;
+  /** Writes the campaign's record into a file, which is replaced; with `handOver` an unfinished run moves with it. */
+  exportJournal(address: RunAddress, handOver: boolean, file: string): Promise<void>;
+  /** Whose journal a file is. */
+  describeArchive(archive: string, files: readonly string[]): Promise<ArchiveReply>;
+  importJournal(stateDirectory: string, archive: string, place: Place | undefined): Promise<Imported>;
+  /** Deletes all records of a campaign. */
+  forget(stateDirectory: string, campaignId: string): Promise<readonly PastRun[]>;
+  /** Deletes finished runs that are older than so many days; how many. */
+  forgetOld(stateDirectory: string, days: number): Promise<number>;
+  /** The receipt beside the campaign of a run that is not on record here. */
+  receipt(stateDirectory: string, campaignFile: string, campaignId: string): Promise<ReceiptReply | undefined>;
 }
 
 /** What the worker asks and tells. */

@@ -10,6 +10,7 @@ import {
   lastRun,
   overlappingRun,
   openReport,
+  ownerOfRuns,
   parseMailbox,
   PlanError,
   quote,
@@ -30,16 +31,19 @@ import type {
   Entry,
   Logger,
   Mailbox,
+  Pace,
   Plan,
   RunState,
   World,
 } from "./mail/index";
+import { LivePace } from "./livePace";
 import { checkCampaign, entryAt, openCampaign } from "./workerCampaign";
 import type {
   CampaignRequest,
   HostApi,
   InterruptedRun,
   RunAddress,
+  RunHolder,
   RunOrder,
   RunReply,
   TestOrder,
@@ -60,6 +64,7 @@ interface Steering {
 /** Runs, tests and diagnoses in progress, by the host's key. */
 export class Runs {
   private readonly running = new Map<string, Steering>();
+  private readonly paces = new Map<string, LivePace>();
 
   constructor(
     private readonly host: HostApi,
@@ -70,6 +75,8 @@ export class Runs {
   /** Sends until the run comes to rest. */
   async run(order: RunOrder): Promise<RunReply> {
     return await this.steered(order.key, async (steering) => {
+      const pace = new LivePace(order.pace);
+      this.paces.set(order.key, pace);
       const attempts = gather<AttemptEvent>((events) => this.host.attempts(order.key, events));
       try {
         const plan = order.kind === "new" ? await this.plan(order, steering.stop.signal) : await planOf(order);
@@ -87,7 +94,9 @@ export class Runs {
             abort: steering.abort.signal,
             onProgress: (progress) => this.host.progress(order.key, progress),
             onAttempt: (event) => attempts.add(event),
+            pace,
           },
+          { takeOver: order.kind === "resume" && order.takeOver },
         );
         return { kind: "ran", campaignId: plan.campaignId, summary };
       } catch (error) {
@@ -100,6 +109,7 @@ export class Runs {
         throw error;
       } finally {
         attempts.flush();
+        this.paces.delete(order.key);
       }
     });
   }
@@ -168,6 +178,10 @@ export class Runs {
     this.running.get(key)?.abort.abort();
   }
 
+  setPace(key: string, pace: Pace): void {
+    this.paces.get(key)?.set(pace);
+  }
+
   private async steered<T>(key: string, work: (steering: Steering) => Promise<T>): Promise<T> {
     if (this.running.has(key)) throw new Error(`Something called ${key} is active already.`);
     const steering = { stop: new AbortController(), abort: new AbortController() };
@@ -202,6 +216,7 @@ export class Runs {
         csv: order.campaign.csv,
         sender: opened.sender,
         pace: order.pace,
+        startAt: order.startAt,
         previousRunId: order.previousRunId,
       },
       systemClock,
@@ -244,6 +259,11 @@ export async function lastRunOf(address: RunAddress): Promise<RunState | undefin
   return await lastRun(stateDirectory, campaignId, world, { tolerant });
 }
 
+/** Who holds the campaign's runs. */
+export async function holderOf({ stateDirectory, campaignId, world }: RunAddress): Promise<RunHolder | undefined> {
+  return await ownerOfRuns(stateDirectory, campaignId, world);
+}
+
 /** The run that mailed these people under another id: from the same file, or by the same subject. */
 export async function underAnotherId(
   request: CampaignRequest,
@@ -277,8 +297,9 @@ export async function interrupted(
   for (const world of ["real", "sandbox"] satisfies World[]) {
     for (const [campaignId, file] of await ids.among(files)) {
       const last = await lastRun(stateDirectory, campaignId, world);
-      if (last?.state !== "interrupted") continue;
-      found.push({ file, campaignId, runId: last.plan.runId, world, totals: last.totals });
+      if (last === undefined || (last.state !== "interrupted" && !last.silent)) continue;
+      const { plan, totals, silent } = last;
+      found.push({ file, campaignId, runId: plan.runId, world, totals, startAt: plan.startAt, silent });
     }
   }
   return found;
@@ -291,7 +312,7 @@ async function planOf(order: Extract<RunOrder, { kind: "resume" }>): Promise<Pla
   if (last?.plan.runId !== order.runId) return { kind: "changed" };
   const { root } = last.plan;
   const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
-  return { ...last.plan, target, ca, pace: order.pace };
+  return { ...last.plan, target, ca, pace: order.pace, startAt: order.startAt };
 }
 
 /** Hands over what was added, together and in order, a moment after the first. */

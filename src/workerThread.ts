@@ -26,6 +26,9 @@ export class TooSlow extends WorkerEnded {
 type Method = keyof WorkerApi;
 type Result<K extends Method> = Awaited<ReturnType<WorkerApi[K]>>;
 
+/** What is told to the worker while it works. */
+type Steer = "stop" | "abort" | "pace";
+
 interface Running {
   readonly worker: Worker;
   readonly rpc: Rpc<WorkerApi>;
@@ -70,15 +73,17 @@ export class WorkerThread implements Disposable {
   }
 
   /**
-   * Tells the worker to take it easy; nothing happens when it does not run. A thread that still loads hears it right behind
+   * Tells the worker how to go on; nothing happens when it does not run. A thread that still loads hears it right behind
    * the requests that wait for it, never before: it would not know yet what is meant.
    */
-  steer(method: "stop" | "abort", key: string): void {
+  steer<K extends Steer>(method: K, ...args: Parameters<WorkerApi[K]>): void {
     const { running } = this;
     if (running === undefined) return;
     running.ready.then(
       () => {
-        if (running.ended === undefined) running.rpc.event(method, key);
+        // As in `ask`: the compiler cannot see that the arguments are those of the method.
+        const tell = running.rpc.event.bind(running.rpc) as (method: K, ...args: Parameters<WorkerApi[K]>) => void;
+        if (running.ended === undefined) tell(method, ...args);
       },
       // Who asked for the work hears that the thread died.
       () => {},

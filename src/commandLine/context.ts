@@ -10,7 +10,7 @@ import {
   plainText,
   resolveProxy,
   senderOf,
-  unlimited,
+  paceFrom,
   type Account,
   type CsvOptions,
   type Files,
@@ -127,17 +127,9 @@ function writtenAccount(settingsFile: SettingsFile, id: string): Account {
   return value;
 }
 
-/** The pace of an account; undefined is the sandbox or a dry run, which wait for nothing. */
+/** The pace of an account; undefined is the sandbox or a dry run, which wait for nothing. One file says it all: nobody tightens. */
 export function paceOf(settingsFile: SettingsFile, account: Account | undefined): Pace {
-  return {
-    delay: account === undefined ? 0 : (account.limits.delay ?? settingsFile.get("sending.delay")),
-    connections: account === undefined ? 1 : (account.limits.connections ?? settingsFile.get("sending.connections")),
-    ...unlimited,
-    maxAttempts: settingsFile.get("retry.maxAttempts"),
-    retryInitialDelay: settingsFile.get("retry.initialDelay"),
-    retryMaxDelay: settingsFile.get("retry.maxDelay"),
-    pauseAfterFailures: settingsFile.get("pauseAfterFailures"),
-  };
+  return paceFrom(account, { get: (key) => settingsFile.get(key), tighter: () => undefined });
 }
 
 /** The nearest folder above that looks like a project, else the campaign's own. */

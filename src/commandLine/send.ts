@@ -8,6 +8,7 @@ import {
   movedText,
   nameTarget,
   overlappingRun,
+  parseStart,
   plainText,
   receiptText,
   receiptWithoutJournal,
@@ -33,7 +34,6 @@ import { isConfirmed } from "./confirm";
 import { paceOf, type Context } from "./context";
 import { encryption } from "./endpoints";
 import { Progress } from "./progress";
-import { startTime } from "./startTime";
 import { accountOfTarget, chooseTarget, credentialsFromEnvironment } from "./target";
 import { exit, Refusal, type Flags } from "./usage";
 
@@ -44,7 +44,7 @@ const patience = 65 * 60 * 1000;
 export async function send(context: Context, flags: Flags): Promise<number> {
   // Whatever can be wrong with the call is said before a run exists: a half-made one would be gone on with next time.
   const limit = flags.limit === undefined ? undefined : wholeNumber(flags.limit, "--limit");
-  const startAt = flags.at === undefined ? undefined : startTime(flags.at, new Date());
+  const startAt = flags.at === undefined ? undefined : startOf(flags.at);
   const { target, sender, ca } = await chooseTarget(context, flags);
   const account = accountOfTarget(target);
   const credentials = account === undefined ? {} : credentialsFromEnvironment(account, context.settings);
@@ -124,6 +124,13 @@ async function refuseUnknownRun(
   throw new Refusal(
     `${receiptText(receipt)}\nTo import: bulk-mail journal import ARCHIVE. To ${isOwnToGoOn ? "go on with this machine's own run" : "mail everybody in a new run"} all the same, add ${word}.`,
   );
+}
+
+/** The moment after `--at`, ISO 8601. */
+function startOf(text: string): string {
+  const start = parseStart(text, Date.now());
+  if ("problem" in start) throw new Refusal(`--at: ${start.problem}`);
+  return new Date(start.at).toISOString();
 }
 
 /** The record of who was mailed hangs on the id: another one in the same file, or in a copy, would mail everybody again. */

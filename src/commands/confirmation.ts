@@ -4,6 +4,7 @@ import * as path from "node:path";
 import type { Pace } from "../mail/index";
 import { plainText } from "../mail/index";
 import type { CheckReply } from "../workerProtocol";
+import { startLine } from "./runWords";
 
 /** What the question is about. */
 export interface Sending {
@@ -12,6 +13,10 @@ export interface Sending {
   /** The server as `serverOf` names it; undefined is the sandbox. */
   readonly server: string | undefined;
   readonly pace: Pace;
+  /** Not before this moment, milliseconds since the epoch; undefined is at once. */
+  readonly startAt?: number | undefined;
+  /** How the run fits into limits and hours, as the forecast says it; undefined when nobody has made one. */
+  readonly forecast?: string | undefined;
   readonly stateDirectory: string;
   /** `vscode.env.remoteName`. */
   readonly remoteName: string | undefined;
@@ -35,6 +40,7 @@ export function confirmation(sending: Sending): {
   const without = invalid === 0 ? "" : `, without the ${amount(invalid, "row")} that cannot be mailed`;
   const lines: readonly (string | undefined)[] = [
     server === undefined ? "Sandbox: nothing leaves this machine." : undefined,
+    sending.startAt === undefined ? undefined : startLine(sending.startAt, Date.now()),
     again
       ? `The last run mailed ${amount(mailedBefore, "message")}: whoever got one and is still on the list gets another.`
       : undefined,
@@ -52,6 +58,7 @@ export function confirmation(sending: Sending): {
     attachments(reply.attachments),
     `First: ${reply.first.map((address) => plainText(address, 80)).join(", ")}`,
     duration(mail, pace),
+    sending.forecast === undefined ? undefined : plainText(sending.forecast),
   ];
   return {
     message: `${again ? "Send again" : "Send"} “${name}” to ${people}${without}${server === undefined ? ", into the sandbox" : ""}?`,

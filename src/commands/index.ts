@@ -10,11 +10,13 @@ import { forgetSecrets, testAccount, testConnection } from "./accounts";
 import { addAccount } from "./addAccount";
 import { checkCampaign } from "./checkCampaign";
 import { pause, pausedRun, stop } from "./controlRun";
+import { resolveUnknown, retryFailed } from "./decide";
 import { newCampaign } from "./newCampaign";
 import { openReport } from "./openReport";
 import { preview } from "./preview";
+import { deleteHistory, exportJournal, exportReport, importJournal } from "./records";
 import { rehearse } from "./rehearse";
-import { resumeCampaign, sendCampaign } from "./sendCampaign";
+import { resumeCampaign, sendAt, sendCampaign, takeOverCampaign } from "./sendCampaign";
 import { sendTest } from "./sendTest";
 import { campaignOf } from "./services";
 import type { Services } from "./services";
@@ -37,11 +39,20 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
   sendTest: about(sendTest),
   rehearse: about(rehearse),
   send: about(sendCampaign),
+  sendAt: about(sendAt),
   pause,
   resume: async (services, uri, row) =>
     await about(resumeCampaign)(services, (await pausedRun(services, uri)) ?? uri, row),
   stop,
+  takeOver: async (services, uri, row) =>
+    await about(takeOverCampaign)(services, (await pausedRun(services, uri)) ?? uri, row),
+  retryFailed: about(retryFailed),
+  resolveUnknown: about(resolveUnknown),
   openReport: about(openReport),
+  exportReport: about(exportReport),
+  exportJournal: about(exportJournal),
+  importJournal,
+  deleteHistory: about(deleteHistory),
   accounts: (services) => services.openAccounts(),
   addAccount: (services) =>
     addAccount({

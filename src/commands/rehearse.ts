@@ -2,9 +2,9 @@
 import type * as vscode from "vscode";
 import type { RunEnd } from "../runView";
 import { HumanError } from "../notify";
-import { sandboxWay } from "./sendCampaign";
 import { check, checkSaved, hasBlockingProblems, requireTrust } from "./services";
 import type { Services } from "./services";
+import { sandboxWay } from "./way";
 
 /** Runs the campaign into the sandbox: from the beginning, or on from where an unchanged rehearsal was interrupted. */
 export async function rehearse(services: Services, campaign: vscode.Uri): Promise<RunEnd | undefined> {
@@ -21,16 +21,18 @@ export async function rehearse(services: Services, campaign: vscode.Uri): Promis
   const stateDirectory = services.stateDirectory();
   const last = await services.task.ask.request("lastRun", { stateDirectory, campaignId, world: "sandbox" });
   if (last?.state === "running") throw new HumanError("This campaign is being rehearsed in another window.");
-  const { target, pace, credentials } = sandboxWay(campaign);
+  const { target, pace, currentPace, credentials } = sandboxWay(campaign);
   return await services.task.start({
     campaign,
     target,
     stateDirectory,
     pace,
+    currentPace,
+    startAt: undefined,
     total: reply.counts?.mail ?? 0,
     what:
       last?.state === "interrupted" && last.changed.length === 0
-        ? { kind: "resume", campaignId, runId: last.plan.runId }
+        ? { kind: "resume", campaignId, runId: last.plan.runId, takeOver: false }
         : {
             kind: "new",
             request: await services.campaigns.request(campaign),

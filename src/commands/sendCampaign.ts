@@ -1,37 +1,39 @@
-/** Send: check, ask once with every number, start. What the last run left behind decides what is asked. */
-import * as path from "node:path";
-import * as vscode from "vscode";
-import type { ResolvedAccount } from "../accounts";
+/** Send, Send At, Resume and Take Over: what the last run left behind decides what is asked. */
+import type * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
-import { readPace } from "../config";
-import { plainText, sandboxId } from "../mail/index";
-import type { Account, Credentials, RunState, Target, Totals, World } from "../mail/index";
+import { movedText, parseStart, plainText, sandboxId, worldOf } from "../mail/index";
+import type { RunState, World } from "../mail/index";
 import { HumanError } from "../notify";
 import type { CheckReply } from "../workerProtocol";
-import { confirmation, machine } from "./confirmation";
-import { check, checkSaved, hasBlockingProblems, refusal, requireTrust, secretOf, serverOf } from "./services";
+import { mailedElsewhere } from "./receipt";
+import { resume, takeOver } from "./resumeRun";
+import { addedSince, lostId, standing } from "./runWords";
+import { sendNew } from "./sendNew";
+import { check, requireTrust } from "./services";
 import type { Services } from "./services";
 
 /** Sends the campaign, resumes its interrupted run, or offers to send it again. */
 export async function sendCampaign(services: Services, campaign: vscode.Uri): Promise<void> {
-  requireTrust();
-  refuseWhileActive(services, campaign);
-  const reply = await check(services, campaign);
-  if (reply === undefined) return;
-  const last = await lastRun(services, reply, reply.campaign.account === sandboxId ? "sandbox" : "real");
-  if (last?.state === "running") {
-    throw new HumanError(
-      "This campaign is being sent from another window or by the command line. Wait until it is done.",
-    );
-  }
-  if (last?.state === "interrupted") {
-    await resume(services, campaign, last);
-    return;
-  }
-  // Without a run of its own, the file may have been sent under an id that it has lost since.
-  const known = last ?? (await underAnotherId(services, campaign, reply));
-  if (known !== undefined && !(await wantsAgain(services, campaign, known, reply.campaign.id))) return;
-  await sendNew(services, campaign, reply, last, known);
+  await sendWhen(services, campaign, () => Promise.resolve("now"));
+}
+
+/** Send, with a start that is asked for. */
+export async function sendAt(services: Services, campaign: vscode.Uri): Promise<void> {
+  await sendWhen(services, campaign, async () => {
+    const text = await services.dialogs.askText({
+      title: `Send ${plainText(campaignName(campaign.fsPath), 60)} At`,
+      prompt: "When it is to start, on this machine's clock. VS Code must stay open until then.",
+      placeholder: "10:40, or 2026-03-05 10:40",
+      validate: (typed) => {
+        const start = parseStart(typed, Date.now());
+        return "problem" in start ? start.problem : undefined;
+      },
+    });
+    if (text === undefined) return undefined;
+    const start = parseStart(text, Date.now());
+    if ("problem" in start) throw new HumanError(start.problem);
+    return start.at;
+  });
 }
 
 /** Goes on with what was interrupted, or says that there is nothing to go on with. */
@@ -40,13 +42,23 @@ export async function resumeCampaign(services: Services, campaign: vscode.Uri): 
   refuseWhileActive(services, campaign);
   const reply = await check(services, campaign);
   if (reply === undefined) return;
-  for (const world of ["real", "sandbox"] as const) {
-    const last = await lastRun(services, reply, world);
-    if (last?.state === "interrupted") {
+  const runs = await lastRuns(services, reply);
+  for (const last of runs) {
+    if (last.state === "moved") throw new HumanError(movedText(last.movedAt ?? ""));
+    if (last.state === "interrupted") {
+      if (
+        worldOf(last.plan.target) === "real" &&
+        (await knownElsewhere(services, campaign, last.plan.campaignId, last)) === undefined
+      )
+        return;
       await resume(services, campaign, last);
       return;
     }
-    if (last?.state === "running")
+    if (last.silent) {
+      await takeOver(services, campaign, last);
+      return;
+    }
+    if (last.state === "running")
       throw new HumanError(
         "This campaign is still held by the process that was sending it. If that one has ended, try again in half a minute.",
       );
@@ -56,98 +68,71 @@ export async function resumeCampaign(services: Services, campaign: vscode.Uri): 
   throw new HumanError("There is no interrupted run of this campaign to resume.");
 }
 
-async function sendNew(
-  services: Services,
-  campaign: vscode.Uri,
-  unsaved: CheckReply,
-  last: RunState | undefined,
-  known = last,
-): Promise<void> {
-  const reply = await checkSaved(services, campaign, unsaved);
-  if (reply === undefined || (await hasBlockingProblems(services, reply))) return;
-  const way = await wayOf(services, campaign, reply.campaign.account);
-  if (way === undefined) return;
-  const stateDirectory = services.stateDirectory();
-  const question = confirmation({
-    name: campaignName(campaign.fsPath),
-    reply,
-    server: way.server,
-    pace: way.pace,
-    stateDirectory,
-    remoteName: vscode.env.remoteName,
-    mailedBefore: known === undefined ? 0 : known.totals.accepted + known.totals.unknown,
-  });
-  if (!(await services.dialogs.confirm(question.message, question.detail, question.button))) return;
-  await services.task.start({
-    campaign,
-    target: way.target,
-    stateDirectory,
-    pace: way.pace,
-    total: reply.counts?.mail ?? 0,
-    what: {
-      kind: "new",
-      request: await services.campaigns.request(campaign),
-      fingerprint: reply.fingerprint,
-      previousRunId: last?.plan.runId,
-    },
-    credentials: way.credentials,
-  });
-}
-
-async function resume(services: Services, campaign: vscode.Uri, run: RunState): Promise<void> {
-  const { plan, totals, changed } = run;
-  const confirmed = plan.target.kind === "smtp" ? plan.target.account : undefined;
-  const way = await wayOf(services, campaign, confirmed?.id ?? sandboxId);
-  if (way === undefined) return;
-  const name = plainText(campaignName(campaign.fsPath), 60);
-  const lines = [
-    way.server === undefined ? "Sandbox: nothing leaves this machine." : undefined,
-    standing(totals),
-    totals.unknown > 0 ? "Those in doubt may have got the message: they are not mailed again." : undefined,
-    way.server === undefined ? undefined : `Through: ${plainText(way.server)}`,
-    way.account !== undefined && confirmed !== undefined && differ(way.account, confirmed)
-      ? `The account was changed since; it was ${plainText(serverOf({ account: confirmed }))}.`
-      : undefined,
-    `From this machine: ${machine(vscode.env.remoteName)}`,
-    changed.length > 0
-      ? `Changed since the run was confirmed: ${changed.map((file) => plainText(path.basename(file), 60)).join(", ")}. Resume goes on with the copy that was confirmed.`
-      : undefined,
-  ];
-  const startNew = "Start a New Run…";
-  const answer = await services.dialogs.choose(
-    `Resume sending “${name}” to ${totals.pending.toLocaleString("en")} more?`,
-    lines.filter((line) => line !== undefined).join("\n"),
-    changed.length > 0 ? ["Resume", startNew] : ["Resume"],
-  );
-  if (answer === startNew) {
-    await startOver(services, campaign, run);
+/** Goes on with a run that a silent process holds; says why where there is none. */
+export async function takeOverCampaign(services: Services, campaign: vscode.Uri): Promise<void> {
+  requireTrust();
+  refuseWhileActive(services, campaign);
+  const reply = await check(services, campaign);
+  if (reply === undefined) return;
+  const runs = await lastRuns(services, reply);
+  const silent = runs.find((run) => run.silent);
+  if (silent !== undefined) {
+    await takeOver(services, campaign, silent);
     return;
   }
-  if (answer !== "Resume") return;
-  await services.task.start({
-    campaign,
-    target: way.target,
-    stateDirectory: services.stateDirectory(),
-    pace: way.pace,
-    total: totals.accepted + totals.failed + totals.unknown + totals.skipped + totals.pending,
-    what: { kind: "resume", campaignId: plan.campaignId, runId: plan.runId },
-    credentials: way.credentials,
-  });
+  if (runs.some(({ state }) => state === "running"))
+    throw new HumanError(
+      "The process that sends this campaign is alive and at work. It can be taken over once it has not stirred for 30 seconds.",
+    );
+  throw new HumanError("Nobody holds this campaign, so there is nothing to take over. Send or resume it.");
 }
 
-/** A new run forgets who was mailed by the interrupted one: that is said twice. */
-async function startOver(services: Services, campaign: vscode.Uri, run: RunState): Promise<void> {
-  const reached = run.totals.accepted + run.totals.unknown;
-  if (reached > 0) {
-    const sure = await services.dialogs.confirm(
-      `Mail ${reached.toLocaleString("en")} ${reached === 1 ? "person" : "people"} a second time?`,
-      `${standing(run.totals)}\nA new run starts from the beginning with what the files say now. It does not leave out those who have the message already.`,
-      "Start From the Beginning",
-    );
-    if (!sure) return;
-  }
+async function sendWhen(
+  services: Services,
+  campaign: vscode.Uri,
+  when: () => Promise<number | "now" | undefined>,
+): Promise<void> {
+  requireTrust();
+  refuseWhileActive(services, campaign);
   const reply = await check(services, campaign);
-  if (reply !== undefined) await sendNew(services, campaign, reply, run);
+  if (reply === undefined) return;
+  const last = await lastRun(services, reply, reply.campaign.account === sandboxId ? "sandbox" : "real");
+  if (last?.silent === true) {
+    await takeOver(services, campaign, last);
+    return;
+  }
+  if (last?.state === "running") {
+    throw new HumanError(
+      "This campaign is being sent from another window or by the command line. Wait until it is done.",
+    );
+  }
+  if (last?.state === "moved") throw new HumanError(movedText(last.movedAt ?? ""));
+  const elsewhere =
+    reply.campaign.account === sandboxId ? 0 : await knownElsewhere(services, campaign, reply.campaign.id, last);
+  if (elsewhere === undefined) return;
+  const chosen = await when();
+  if (chosen === undefined) return;
+  const startAt = chosen === "now" ? undefined : chosen;
+  if (last?.state === "interrupted") {
+    await resume(services, campaign, last, { startAt });
+    return;
+  }
+  // Without a run of its own, the file may have been sent under an id that it has lost since.
+  const known = last ?? (await underAnotherId(services, campaign, reply));
+  if (known !== undefined && !(await wantsAgain(services, campaign, known, reply.campaign.id))) return;
+  const before = known === undefined ? 0 : known.totals.accepted + known.totals.unknown;
+  await sendNew(services, campaign, { reply, last, mailedBefore: Math.max(before, elsewhere), startAt });
+}
+
+/** A real run of another machine, as its receipt tells of it: how many it mailed, undefined when the person turned away. */
+async function knownElsewhere(
+  services: Services,
+  campaign: vscode.Uri,
+  id: string | undefined,
+  last: RunState | undefined,
+): Promise<number | undefined> {
+  const wayOn = last?.state === "interrupted" ? "Go On All the Same…" : "Start a New Run…";
+  return await mailedElsewhere(services, campaign, id, wayOn);
 }
 
 async function wantsAgain(
@@ -171,53 +156,6 @@ async function wantsAgain(
   return answer === sendAgain;
 }
 
-/** Through what a campaign goes: target, pace and secret. */
-interface Way {
-  readonly target: Target;
-  readonly pace: ReturnType<typeof readPace>;
-  readonly account: Account | undefined;
-  /** Undefined is the sandbox. */
-  readonly server: string | undefined;
-  readonly credentials: () => Promise<Credentials>;
-}
-
-/** Resolves an account; undefined when the person turned away from a question. Throws `HumanError`. */
-export async function wayOf(services: Services, campaign: vscode.Uri, account: string): Promise<Way | undefined> {
-  const resolution = await services.accounts.resolve(campaign, account);
-  switch (resolution.kind) {
-    case "sandbox":
-      return sandboxWay(campaign);
-    case "account":
-      return accountWay(services, campaign, resolution);
-    case "refused":
-      throw refusal(services, resolution);
-    case "cancelled":
-      return undefined;
-  }
-}
-
-/** The way into the sandbox. */
-export function sandboxWay(campaign: vscode.Uri): Way {
-  return {
-    target: { kind: "sandbox" },
-    pace: readPace(undefined, "user", campaign),
-    account: undefined,
-    server: undefined,
-    credentials: () => Promise.resolve({}),
-  };
-}
-
-function accountWay(services: Services, campaign: vscode.Uri, resolved: ResolvedAccount): Way {
-  const { account, level, caSha256 } = resolved;
-  return {
-    target: { kind: "smtp", account, caSha256 },
-    pace: readPace(account, level, campaign),
-    account,
-    server: serverOf(resolved),
-    credentials: secretOf(services, campaign, resolved),
-  };
-}
-
 async function underAnotherId(
   services: Services,
   campaign: vscode.Uri,
@@ -226,6 +164,12 @@ async function underAnotherId(
   if (id === undefined || account === sandboxId) return undefined;
   const request = await services.campaigns.request(campaign);
   return await services.task.ask.request("underAnotherId", request, id, services.stateDirectory());
+}
+
+/** The last run in each world that has one, the real one first. */
+async function lastRuns(services: Services, reply: CheckReply): Promise<readonly RunState[]> {
+  const runs = [await lastRun(services, reply, "real"), await lastRun(services, reply, "sandbox")];
+  return runs.filter((run) => run !== undefined);
 }
 
 async function lastRun(services: Services, { campaign }: CheckReply, world: World): Promise<RunState | undefined> {
@@ -241,31 +185,4 @@ function refuseWhileActive(services: Services, campaign: vscode.Uri): void {
       run: () => services.task.pause(campaign.fsPath),
     });
   }
-}
-
-/** What stands in the way of going on with a record: the file has another id than it was sent under. */
-function lostId({ plan }: RunState, id: string | undefined): string {
-  if (plan.campaignId === id) return "";
-  return `That was under another id, ${plan.campaignId}: put it back into the file to go on with its record.\n`;
-}
-
-/** A list that grew after its run ended: who was added is not mailed by that run. */
-function addedSince({ listChanged }: RunState): string {
-  return listChanged ? "The list has changed since. Who was added to it has not been mailed.\n" : "";
-}
-
-/** `312 accepted, 1 failed, 2 in doubt, 185 left`. */
-function standing({ accepted, failed, unknown, skipped, pending }: Totals): string {
-  const parts: readonly (readonly [number, string])[] = [
-    [failed, "failed"],
-    [unknown, "in doubt"],
-    [skipped, "skipped"],
-    [pending, "left"],
-  ];
-  const others = parts.filter(([count]) => count > 0).map(([count, word]) => `${count.toLocaleString("en")} ${word}`);
-  return [`${accepted.toLocaleString("en")} accepted`, ...others].join(", ");
-}
-
-function differ(now: Account, then: Account): boolean {
-  return serverOf({ account: now }) !== serverOf({ account: then });
 }

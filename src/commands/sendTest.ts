@@ -3,9 +3,9 @@ import * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
 import { parseMailbox, plainText } from "../mail/index";
 import { HumanError } from "../notify";
-import { wayOf } from "./sendCampaign";
 import { cancellable, check, requireTrust } from "./services";
 import type { Services } from "./services";
+import { wayOf } from "./way";
 
 /** Where the address is remembered. */
 const memoryKey = "testAddress";

@@ -11,6 +11,7 @@ import { providerById, providers } from "./providers";
 
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 const milliseconds = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(24 * 3600 * 1000));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1_000_000));
 const line = v.pipe(
   v.string(),
   v.maxLength(320),
@@ -68,6 +69,11 @@ export const accountSchema = v.strictObject({
     v.strictObject({
       delay: v.optional(milliseconds),
       connections: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(50))),
+      /** Messages; 0 is no limit. */
+      perMinute: v.optional(count),
+      perHour: v.optional(count),
+      /** Recipients in any 24 hours; 0 is no limit. */
+      perDay: v.optional(count),
     }),
     {},
   ),
@@ -116,9 +122,12 @@ const expectations: Readonly<Record<string, string>> = {
   "timeouts.connection": "a whole number of milliseconds, at most a day",
   "timeouts.greeting": "a whole number of milliseconds, at most a day",
   "timeouts.socket": "a whole number of milliseconds, at most a day",
-  limits: "an object with delay and connections",
+  limits: "an object with delay, connections, perMinute, perHour and perDay",
   "limits.delay": "a whole number of milliseconds, at most a day",
   "limits.connections": "a whole number from 1 to 50",
+  "limits.perMinute": "a whole number from 0 (no limit) to 1000000",
+  "limits.perHour": "a whole number from 0 (no limit) to 1000000",
+  "limits.perDay": "a whole number from 0 (no limit) to 1000000",
 };
 
 /**
@@ -167,16 +176,11 @@ function checkId(id: string): readonly AccountProblem[] {
   return [{ code: "account.id", severity: "error", field: "id", message: sentence("account.id") }];
 }
 
-/** The provider gives what the account does not say. */
+/** The provider gives what the account does not say; its limits count elsewhere, beside the settings (`paceFrom`). */
 function fillFromProvider(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const provider = typeof settings.provider === "string" ? providerById(settings.provider) : undefined;
   if (provider === undefined) return settings;
-  const { limits } = settings;
-  return {
-    ...presetOf(provider, settings.port, settings.security),
-    ...settings,
-    ...(limits === undefined || isRecord(limits) ? { limits: { ...provider.limits, ...limits } } : {}),
-  };
+  return { ...presetOf(provider, settings.port, settings.security), ...settings };
 }
 
 /** Port and security go together: one that is given picks the other. */

@@ -93,7 +93,7 @@ function timeOfDay(text: string): number {
  * (null or undefined). Without `days` it is every day, without `zone` the machine's own.
  */
 export function windowProblem(value: unknown): string | undefined {
-  if (value === undefined || value === null) return undefined;
+  if (saysNothing(value)) return undefined;
   if (typeof value !== "object" || Array.isArray(value))
     return 'The sending window is not an object. Write {"days": ["mon", "fri"], "from": "09:00", "to": "17:00"}, or remove it.';
   const { days, from, to, zone, ...others } = value as Readonly<Record<string, unknown>>;
@@ -103,7 +103,7 @@ export function windowProblem(value: unknown): string | undefined {
   if (days !== undefined && !(Array.isArray(days) && days.length > 0 && days.every(isWeekday)))
     return `The days of the sending window are not known. List at least one of ${weekdays.join(", ")}, or leave days out for all.`;
   for (const [name, time] of Object.entries({ from, to }))
-    if (typeof time !== "string" || !/^(?:[01]\d|2[0-3]):[0-5]\d$/.test(time))
+    if (time !== undefined && (typeof time !== "string" || !/^(?:[01]\d|2[0-3]):[0-5]\d$/.test(time)))
       return `The sending window's ${name} is not a time. Write it as HH:MM from 00:00 to 23:59.`;
   if (zone !== undefined && zone !== "" && !(typeof zone === "string" && isZone(zone)))
     return "The sending window's zone is not known. Write an IANA name such as Europe/Berlin, or leave it out for this machine's zone.";
@@ -112,9 +112,15 @@ export function windowProblem(value: unknown): string | undefined {
 
 /** The window that a setting holds; undefined when it holds none, or one that `windowProblem` refuses. */
 export function parseWindow(value: unknown): SendingWindow | undefined {
-  if (value === undefined || value === null || windowProblem(value) !== undefined) return undefined;
-  const { days = weekdays, from, to, zone = "" } = value as Partial<SendingWindow> & Pick<SendingWindow, "from" | "to">;
+  if (saysNothing(value) || windowProblem(value) !== undefined) return undefined;
+  const { days = weekdays, from = "00:00", to = "00:00", zone = "" } = value as Partial<SendingWindow>;
   return { days: weekdays.filter((day) => days.includes(day)), from, to, zone };
+}
+
+/** An empty object is what the setting holds by default. */
+function saysNothing(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
 function isWeekday(value: unknown): value is Weekday {

@@ -22,6 +22,9 @@ const paths = {
   proxyUser: "proxyUser",
   delay: "limits.delay",
   connections: "limits.connections",
+  perMinute: "limits.perMinute",
+  perHour: "limits.perHour",
+  perDay: "limits.perDay",
   dnsTimeout: "timeouts.dns",
   connectionTimeout: "timeouts.connection",
   greetingTimeout: "timeouts.greeting",
@@ -32,6 +35,9 @@ const numbers: ReadonlySet<string> = new Set([
   "port",
   "delay",
   "connections",
+  "perMinute",
+  "perHour",
+  "perDay",
   "dnsTimeout",
   "connectionTimeout",
   "greetingTimeout",
@@ -42,8 +48,7 @@ const numbers: ReadonlySet<string> = new Set([
 export function formOf(id: string, settings: unknown): AccountForm {
   const { value } = parseAccount(id, settings);
   const written = isRecord(settings) ? settings : {};
-  // Limits that the provider gives stay empty: they are its own, not written here.
-  const account = value === undefined ? written : { ...value, limits: written.limits };
+  const account = value ?? written;
   const at = (field: keyof typeof paths): unknown =>
     paths[field].split(".").reduce<unknown>((part, key) => (isRecord(part) ? part[key] : undefined), account);
   const text = (field: keyof typeof paths, fallback = ""): string => {
@@ -68,6 +73,9 @@ export function formOf(id: string, settings: unknown): AccountForm {
     proxyUser: text("proxyUser"),
     delay: text("delay"),
     connections: text("connections"),
+    perMinute: text("perMinute"),
+    perHour: text("perHour"),
+    perDay: text("perDay"),
     dnsTimeout: text("dnsTimeout", atRest.dnsTimeout),
     connectionTimeout: text("connectionTimeout", atRest.connectionTimeout),
     greetingTimeout: text("greetingTimeout", atRest.greetingTimeout),

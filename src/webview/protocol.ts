@@ -22,6 +22,9 @@ export interface AccountForm {
   readonly proxyUser: string;
   readonly delay: string;
   readonly connections: string;
+  readonly perMinute: string;
+  readonly perHour: string;
+  readonly perDay: string;
   readonly dnsTimeout: string;
   readonly connectionTimeout: string;
   readonly greetingTimeout: string;
@@ -42,6 +45,9 @@ export const atRest = {
   proxyUser: "",
   delay: "",
   connections: "",
+  perMinute: "",
+  perHour: "",
+  perDay: "",
   dnsTimeout: "30000",
   connectionTimeout: "30000",
   greetingTimeout: "30000",
@@ -77,8 +83,10 @@ export interface ProviderFacts {
   readonly retired?: string;
   readonly note?: string;
   readonly domains?: readonly string[];
-  readonly limits?: { readonly delay?: number; readonly connections?: number };
 }
+
+/** The limits of an account; milliseconds for `delay`, 0 for no limit elsewhere. */
+export type LimitName = "delay" | "connections" | "perMinute" | "perHour" | "perDay";
 
 /** An account of the list. */
 export interface AccountCard {
@@ -100,8 +108,8 @@ export interface SettingsState {
   readonly levels: readonly { readonly level: AccountLevel; readonly label: string }[];
   readonly providers: readonly ProviderFacts[];
   readonly trusted: boolean;
-  /** What holds where an account has no limit of its own: milliseconds, and connections. */
-  readonly pace: { readonly delay: number; readonly connections: number };
+  /** What holds where an account has no limit of its own, by the provider's id. */
+  readonly limits: Readonly<Record<string, Readonly<Record<LimitName, number>>>>;
   /** An account that the page should turn to; empty for none. */
   readonly select: string;
 }

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import * as vscode from "vscode";
 import type { AccountEntry, Accounts, Draft } from "../accounts";
 import type { AccountSettings, Level, SettingsScope } from "../config";
-import { onDidChangeSettings, readSettings } from "../config";
+import { onDidChangeSettings, readDefaultLimits } from "../config";
 import { viewTypes } from "../contributions";
 import type { Dialogs } from "../dialogs";
 import type { Disposable } from "../dispose";
@@ -141,6 +141,9 @@ const edit = v.strictObject({
     proxyUser: field,
     delay: field,
     connections: field,
+    perMinute: field,
+    perHour: field,
+    perDay: field,
     dnsTimeout: field,
     connectionTimeout: field,
     greetingTimeout: field,
@@ -229,7 +232,7 @@ class Host implements PageHost<SettingsHost> {
       levels: settings.levels(undefined).map((level) => ({ level, label: levelName(level) })),
       providers,
       trusted: vscode.workspace.isTrusted,
-      pace: readSettings().sending,
+      limits: readDefaultLimits(),
       select,
     };
   }

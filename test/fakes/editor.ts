@@ -29,6 +29,8 @@ export interface Toast {
 /** Answers questions with what was put down before, in order; a question that nobody foresaw fails the test. */
 export class ScriptedDialogs implements Dialogs {
   readonly asked: Asked[] = [];
+  /** The lines of every list that several could be chosen from. */
+  readonly shown: Choice[] = [];
   private readonly answers: (string | undefined)[] = [];
 
   /** The next answers: a button, an item's label, a text, or undefined to turn away. */
@@ -49,6 +51,27 @@ export class ScriptedDialogs implements Dialogs {
     this.asked.push({ message: title, detail: placeholder, buttons: labels });
     const answer = this.next(title, labels);
     return Promise.resolve(items.find(({ label }) => label === answer));
+  };
+
+  /** The answer is the labels, one a line. */
+  pickMany = <T extends Choice>(title: string, placeholder: string, items: readonly T[]): Promise<readonly T[]> => {
+    this.asked.push({ message: title, detail: placeholder, buttons: items.map(({ label }) => label) });
+    this.shown.push(...items);
+    const answer = this.next(title, undefined);
+    const labels = answer?.split("\n");
+    const chosen = labels === undefined ? undefined : items.filter(({ label }) => labels.includes(label));
+    if (chosen?.length !== labels?.length) throw new Error(`“${title}” has no such items: ${answer ?? ""}`);
+    return Promise.resolve(chosen as readonly T[]);
+  };
+
+  saveFile: Dialogs["saveFile"] = (title, proposal) => {
+    this.asked.push({ message: title, detail: proposal.fsPath, buttons: [] });
+    return Promise.resolve(this.next(title, undefined));
+  };
+
+  openFile: Dialogs["openFile"] = (title) => {
+    this.asked.push({ message: title, detail: "", buttons: [] });
+    return Promise.resolve(this.next(title, undefined));
   };
 
   askText: Dialogs["askText"] = ({ title, prompt, validate }) => {

@@ -109,6 +109,33 @@ describe("sentences", () => {
     assert.equal(statusText(view), "$(sync~spin) spring: 312 of 500, 2 unknown");
     assert.equal(statusText({ ...view, phase: "paused" }), "$(debug-pause) spring: 312 of 500, 2 unknown · Resume");
     assert.equal(statusText({ ...view, name: "$(bug) x", phase: "queued" }), "$(clock) $ (bug) x: waiting");
+    const who = "$(bug) [x](command:y)";
+    assert.equal(
+      statusText({ ...view, phase: "queued", waiting: { why: "mailbox", until: undefined, who } }),
+      "$(clock) spring: the mailbox is in use by $ (bug) [x] (command:y)",
+    );
+  });
+
+  it("the status bar says why a run waits and until when, and when one was to start (R26)", () => {
+    const now = new Date(2026, 2, 4, 20, 30).getTime();
+    const tomorrow = new Date(2026, 2, 5, 9, 0).getTime();
+    assert.equal(
+      statusText({ ...view, phase: "waiting", waiting: { why: "window", until: tomorrow } }, now),
+      "$(clock) spring: 312 of 500, 2 unknown · outside the sending hours, goes on Thu 09:00",
+    );
+    const unsent: RunView = { ...view, phase: "paused", totals: { ...nobody, pending: 500 } };
+    assert.equal(
+      statusText({ ...unsent, startAt: tomorrow }, now),
+      "$(debug-pause) spring: is to start Thu 09:00 · Resume",
+    );
+    assert.equal(
+      statusText({ ...unsent, startAt: now - 60_000 }, now),
+      "$(debug-pause) spring: was to start 20:29 · Resume",
+    );
+    assert.equal(
+      statusText({ ...view, phase: "paused", startAt: now - 60_000 }, now),
+      "$(debug-pause) spring: 312 of 500, 2 unknown · Resume",
+    );
   });
 
   it("progress has percentage, numbers and no words from outside (R34)", () => {
@@ -176,7 +203,7 @@ describe("sentences", () => {
       announceEnd(
         end,
         { info: say("info"), warn: say("warn"), error: say("error") },
-        { openReport: none, resume: none, openAccounts: none, showLog: none },
+        { openReport: none, resume: none, takeOver: none, openAccounts: none, showLog: none },
       );
       return toasts;
     };
@@ -189,6 +216,13 @@ describe("sentences", () => {
     assert.deepEqual(said(ended({ kind: "stopped" })), []);
     assert.deepEqual(said(ended({ kind: "account", failure })), [
       "error spring stopped. The password was refused. [Accounts|Resume…|Show Log]",
+    ]);
+    const text = "This campaign is held by process 7 on host, which has not stirred for 30 seconds.";
+    assert.deepEqual(said(ended({ kind: "locked", silent: true, text })), [
+      `warn spring was not sent. ${text} [Take Over…|Show Log]`,
+    ]);
+    assert.deepEqual(said(ended({ kind: "locked", silent: false, text })), [
+      `warn spring was not sent. ${text} [Show Log]`,
     ]);
     assert.deepEqual(said({ view, outcome: { kind: "died" } }), [
       "error spring came to rest unexpectedly. Nobody is mailed twice when you resume. [Resume…|Show Log]",

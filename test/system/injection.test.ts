@@ -30,9 +30,7 @@ const signs: Readonly<Record<string, string>> = {
       (sign) => [`bidi ${codePoint(sign)}`, sign],
     ),
   ),
-  ...Object.fromEntries(
-    ["\u200b", "\u2060", "\ufeff", "\u00ad"].map((sign) => [`invisible ${codePoint(sign)}`, sign]),
-  ),
+  ...Object.fromEntries(["\u200b", "\u2060", "\ufeff", "\u00ad"].map((sign) => [`invisible ${codePoint(sign)}`, sign])),
 };
 
 /** What an attacker writes into a cell: after a sign a header, a command or the end of the message; or more addresses than one. */
@@ -144,15 +142,30 @@ describe("injection (R50, R51, R60)", () => {
       const all = Object.entries(payloads);
       const rows = all.map(([, payload], n) => ({ ...harmless(n), [column]: payload }));
       await sandbox.write({ "hello.mail.md": campaign, "people.csv": csv(rows), "files/plain.txt": "text" });
-      for (const payload of Object.values(payloads)) if (!payload.includes("/")) await sandbox.write({ [`files/${payload}`]: "text" });
+      for (const payload of Object.values(payloads))
+        if (!payload.includes("/")) await sandbox.write({ [`files/${payload}`]: "text" });
       const { code, stderr, stdout } = await sandbox.run([...words, "--skip-invalid"]);
       const got = messages();
       const sent = new Set(got.map(({ to }) => /^to(\d+)@/.exec(to[0] ?? "")?.[1]));
-      console.log(column, code, stdout.split("\n")[0], "REFUSED", all.filter((_, n) => !sent.has(String(n))).map(([name]) => name).join(" | "));
+      console.log(
+        column,
+        code,
+        stdout.split("\n")[0],
+        "REFUSED",
+        all
+          .filter((_, n) => !sent.has(String(n)))
+          .map(([name]) => name)
+          .join(" | "),
+      );
       for (const m of got) {
         const n = Number(/^to(\d+)@/.exec(m.to[0] ?? "")?.[1]);
         const h = [...m.headers].sort();
-        if (JSON.stringify(h) !== JSON.stringify(ownHeaders)) console.log(all[n]?.[0], h.filter((x) => !ownHeaders.includes(x)), ownHeaders.filter((x) => !h.includes(x)));
+        if (JSON.stringify(h) !== JSON.stringify(ownHeaders))
+          console.log(
+            all[n]?.[0],
+            h.filter((x) => !ownHeaders.includes(x)),
+            ownHeaders.filter((x) => !h.includes(x)),
+          );
         if (m.to.length !== 3) console.log(all[n]?.[0], m.to);
       }
       if (code === 2) console.log(stderr.slice(0, 2000));

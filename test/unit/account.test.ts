@@ -52,7 +52,7 @@ describe("account", () => {
     const gmail = parseAccount("work", { provider: "gmail", user: "ada@gmail.com" }).value;
     assert.deepEqual([gmail?.host, gmail?.port, gmail?.security], ["smtp.gmail.com", 587, "starttls"]);
     const exchange = account({ provider: "microsoft365", limits: { delay: 5000 } });
-    assert.deepEqual(exchange.limits, { delay: 5000, connections: 1 });
+    assert.deepEqual(exchange.limits, { delay: 5000 });
   });
 
   it("keeps port and security of a preset together when only one of them is given", () => {
@@ -88,7 +88,7 @@ describe("account", () => {
       port: "587",
       security: "ssl",
       tls: { verfy: false },
-      limits: { delay: -1, connections: 0 },
+      limits: { delay: -1, connections: 0, perDay: -1, perHour: 1.5, perMinute: "30" },
       from: "Ada",
       pasword: "x",
     };
@@ -97,6 +97,9 @@ describe("account", () => {
       "id: account.id",
       "limits.connections: account.type",
       "limits.delay: account.type",
+      "limits.perDay: account.type",
+      "limits.perHour: account.type",
+      "limits.perMinute: account.type",
       "pasword: account.unknownKey",
       "port: account.type",
       "security: account.type",
@@ -258,6 +261,9 @@ describe("endpoint", () => {
       { from: "x@example.com" },
       { replyTo: "x@example.com" },
       { limits: { delay: 0 } },
+      { limits: { perMinute: 0 } },
+      { limits: { perHour: 60 } },
+      { limits: { perDay: 500 } },
       { tls: { caFile: "x" } },
     ])
       assert.notEqual(accountHash(account(change), undefined), base);

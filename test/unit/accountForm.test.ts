@@ -20,7 +20,7 @@ describe("account form", () => {
         tls: { verify: false, caFile: "certs/ca.pem", servername: "mail.example.com", minVersion: "TLSv1.3" },
         proxy: "socks5://proxy.example.com:1080",
         proxyUser: "ada",
-        limits: { delay: 0, connections: 3 },
+        limits: { delay: 0, connections: 3, perMinute: 0, perHour: 200, perDay: 2000 },
         timeouts: { dns: 2000, connection: 5000, greeting: 0, socket: 1 },
       },
     ])
@@ -88,7 +88,7 @@ describe("choosing a provider", () => {
     levels: [{ level: "user", label: "User" }],
     providers,
     trusted: true,
-    pace: { delay: 1000, connections: 1 },
+    limits: {},
     select: "",
   };
   const fresh = (values: Partial<AccountForm> = {}): AccountForm => ({ ...newDraft(state).form, ...values });

@@ -80,7 +80,7 @@ describe("contributions", () => {
     const { untrustedWorkspaces, virtualWorkspaces } = manifest.capabilities;
     assert.equal(untrustedWorkspaces.supported, "limited");
     assert.equal(virtualWorkspaces.supported, false);
-    const harmless = ["stateDirectory", "progress", "codeLens", "csv.delimiter", "csv.encoding"];
+    const harmless = ["stateDirectory", "history.retention", "progress", "codeLens", "csv.delimiter", "csv.encoding"];
     assert.deepEqual(
       [...untrustedWorkspaces.restrictedConfigurations].sort(),
       Object.keys(settings)
@@ -88,8 +88,9 @@ describe("contributions", () => {
         .map((key) => `${section}.${key}`)
         .sort(),
     );
-    // It is read from the user's settings alone, so a workspace has nothing to restrict.
+    // These are read from the user's settings alone, so a workspace has nothing to restrict.
     assert.equal(settings.stateDirectory.scope, "machine");
+    assert.equal(settings["history.retention"].scope, "machine");
   });
 
   it("VS Code wakes the extension for campaigns and for our panels, and for nothing else", () => {
@@ -138,7 +139,7 @@ describe("contributions", () => {
         }
       };
       compare(schema, accountSchema.entries, "account");
-      for (const key of ["tls.minVersion", "proxy", "proxyUser", "timeouts.dns", "limits.connections"])
+      for (const key of ["tls.minVersion", "proxy", "proxyUser", "timeouts.dns", "limits.connections", "limits.perDay"])
         assert.ok(seen.includes(`account.${key}`), key);
     });
 

@@ -303,7 +303,10 @@ describe("what a run waits for (R23, R25, R26, R57)", () => {
     bench.everyoneOnce(60);
     // One at a time: a later connection never alternates with an earlier one.
     const rest = after.slice(3);
-    assert.deepEqual(rest, [...rest].sort((a, b) => a - b));
+    assert.deepEqual(
+      rest,
+      [...rest].sort((a, b) => a - b),
+    );
   });
 
   it("offline before the message was named charges nobody with an attempt (R31)", async () => {

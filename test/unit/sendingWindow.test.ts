@@ -11,7 +11,7 @@ const office: SendingWindow = { days: ["mon", "tue", "wed", "thu", "fri"], from:
 /** The openings of a window from a moment on, as ISO 8601. */
 function openings(window: SendingWindow, from: string, count: number): readonly string[] {
   const found: string[] = [];
-  for (let at = Date.parse(from); found.length < count; ) {
+  for (let at = Date.parse(from); found.length < count;) {
     const opening = openingAt(window, at);
     assert.ok(opening !== undefined);
     found.push([opening.opens, opening.closes].map((one) => new Date(one).toISOString().slice(5, 16)).join(" – "));
@@ -184,7 +184,7 @@ describe("sending window (R26)", () => {
       to: "06:00",
       zone: "",
     });
-    for (const none of [undefined, null]) {
+    for (const none of [undefined, null, {}]) {
       assert.equal(parseWindow(none), undefined);
       assert.equal(windowProblem(none), undefined);
     }
@@ -196,7 +196,6 @@ describe("sending window (R26)", () => {
     const bad: readonly [unknown, RegExp][] = [
       ["09:00-17:00", /not an object/],
       [[], /not an object/],
-      [{}, /window's from is not a time/],
       [{ ...good, days: [] }, /days .* List at least one of mon, tue/],
       [{ ...good, days: ["monday"] }, /days/],
       [{ ...good, days: "mon" }, /days/],

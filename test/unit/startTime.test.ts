@@ -1,46 +1,54 @@
 import assert from "node:assert/strict";
-import { startTime } from "../../src/commandLine/startTime";
-import { Refusal } from "../../src/commandLine/usage";
+import { parseStart } from "../../src/mail/startTime";
 
-/** A Tuesday at noon, on this machine's clocks. */
-const now = new Date(2027, 2, 2, 12, 0, 0);
+/** A Wednesday, half past eight in the evening. */
+const now = new Date(2026, 2, 4, 20, 30).getTime();
 
-describe("--at (R57)", () => {
-  const local = (text: string): Date => new Date(startTime(text, now));
+function at(text: string): string | undefined {
+  const start = parseStart(text, now);
+  if ("problem" in start) return undefined;
+  const moment = new Date(start.at);
+  const two = (part: number): string => String(part).padStart(2, "0");
+  return `${String(moment.getFullYear())}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} ${two(moment.getHours())}:${two(moment.getMinutes())}`;
+}
 
-  it("a time is the next one: today, or tomorrow when it is over", () => {
-    assert.deepEqual(local("18:30"), new Date(2027, 2, 2, 18, 30));
-    assert.deepEqual(local("9:05"), new Date(2027, 2, 3, 9, 5));
-    assert.deepEqual(local("12:00"), new Date(2027, 2, 3, 12, 0));
-    assert.deepEqual(local("00:00"), new Date(2027, 2, 3));
+describe("the start of a campaign (R26)", () => {
+  it("is today, or tomorrow when that time is over for today", () => {
+    assert.equal(at("20:31"), "2026-03-04 20:31");
+    assert.equal(at(" 23:59 "), "2026-03-04 23:59");
+    assert.equal(at("20:30"), "2026-03-05 20:30");
+    assert.equal(at("6:05"), "2026-03-05 06:05");
+    assert.equal(at("00:00"), "2026-03-05 00:00");
   });
 
-  it("a date with a time is taken as it stands", () => {
-    assert.deepEqual(local("2027-03-09T08:15"), new Date(2027, 2, 9, 8, 15));
-    assert.deepEqual(local("2027-03-09 08:15"), new Date(2027, 2, 9, 8, 15));
-    assert.equal(startTime("2027-03-09T08:15:30+02:00", now), "2027-03-09T06:15:30.000Z");
-    assert.equal(startTime("2027-03-09T08:15Z", now), "2027-03-09T08:15:00.000Z");
+  it("is on the day that is named", () => {
+    assert.equal(at("2026-03-05 10:40"), "2026-03-05 10:40");
+    assert.equal(at("2026-3-31T08:00"), "2026-03-31 08:00");
   });
 
-  for (const text of [
-    "",
-    "24:00",
-    "9:60",
-    "noon",
-    "2027-03-09",
-    "2027-13-09T08:15",
-    "1800",
-    "12:00:00",
-    "tomorrow 9:00",
-  ])
-    it(`refuses ${JSON.stringify(text)}`, () => {
-      assert.throws(
-        () => startTime(text, now),
-        (error: unknown) => error instanceof Refusal && error.code === 2,
-      );
-    });
+  it("is the moment that ISO 8601 with a zone names", () => {
+    assert.deepEqual(parseStart("2026-03-09T08:15:30+02:00", now), { at: Date.UTC(2026, 2, 9, 6, 15, 30) });
+    assert.deepEqual(parseStart("2026-03-09T08:15Z", now), { at: Date.UTC(2026, 2, 9, 8, 15) });
+    assert.match(JSON.stringify(parseStart("2026-03-09T25:15Z", now)), /no such time/);
+  });
 
-  it("refuses what is over: a slip of the pen must not send at once", () => {
-    assert.throws(() => startTime("2027-03-02T11:59", now), /is over/);
+  it("exists, lies ahead, and not more than a month", () => {
+    for (const text of [
+      "",
+      "soon",
+      "10",
+      "24:00",
+      "25:10",
+      "10:60",
+      "10:4",
+      "10.40",
+      "2026-02-30 10:00",
+      "2026-13-01 10:00",
+    ])
+      assert.equal(at(text), undefined, text);
+    assert.match(JSON.stringify(parseStart("2026-03-04 20:30", now)), /over already/);
+    assert.match(JSON.stringify(parseStart("2025-03-05 10:00", now)), /over already/);
+    assert.equal(at("2026-04-04 10:00"), "2026-04-04 10:00");
+    assert.match(JSON.stringify(parseStart("2026-05-01 10:00", now)), /more than a month/);
   });
 });

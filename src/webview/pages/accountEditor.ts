@@ -1,5 +1,13 @@
 /** The form of one account. It is built once and shows one account after another. */
-import type { AccountForm, AccountLevel, FormProblem, ProviderFacts, SettingsState, TypedSecrets } from "../protocol";
+import type {
+  AccountForm,
+  AccountLevel,
+  FormProblem,
+  LimitName,
+  ProviderFacts,
+  SettingsState,
+  TypedSecrets,
+} from "../protocol";
 import type { FieldOptions, Message } from "./controls";
 import { Check, Choice, linkButton, messageBox, TextLine } from "./controls";
 import { apply, element, icon } from "./dom";
@@ -49,6 +57,9 @@ const levelDescriptions: Readonly<Record<AccountLevel, string>> = {
   workspace: "The account is kept in this workspace and can be shared with it. The password is never part of it.",
   workspaceFolder: "The account is kept in this folder and can be shared with it. The password is never part of it.",
 };
+
+/** In the order of the form. */
+const limitNames = ["delay", "connections", "perMinute", "perHour", "perDay"] as const satisfies readonly LimitName[];
 
 /** Makes the form. */
 export function accountEditor(actions: EditorActions): AccountEditor {
@@ -113,6 +124,9 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     proxyUser: line("proxyUser", "Proxy User", "Where the proxy asks for one."),
     delay: number("delay", "Delay", "Milliseconds between two messages."),
     connections: number("connections", "Connections", "Connections to the server at the same time."),
+    perMinute: number("perMinute", "Per Minute", "Messages in any minute; 0 is no limit."),
+    perHour: number("perHour", "Per Hour", "Messages in any hour; 0 is no limit."),
+    perDay: number("perDay", "Per Day", "Recipients in any 24 hours, cc and bcc included; 0 is no limit."),
     dnsTimeout: number("dnsTimeout", "DNS Time-Out", "Milliseconds to wait for the server's addresses."),
     connectionTimeout: number("connectionTimeout", "Connection Time-Out", "Milliseconds to wait for the connection."),
     greetingTimeout: number("greetingTimeout", "Greeting Time-Out", "Milliseconds to wait for the server's greeting."),
@@ -168,7 +182,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       fields.greetingTimeout,
       fields.socketTimeout,
     ),
-    limits: section("Limits", fields.delay, fields.connections),
+    limits: section("Limits", ...limitNames.map((name) => fields[name])),
   };
   const advanced = element(
     "details",
@@ -283,8 +297,8 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       forget.hidden = secret.kind !== "stored";
       fields.from.placeholder = form.user.includes("@") ? form.user : "";
       fields.servername.placeholder = form.host;
-      fields.delay.placeholder = String(facts?.limits?.delay ?? state.pace.delay);
-      fields.connections.placeholder = String(facts?.limits?.connections ?? state.pace.connections);
+      const usual = state.limits[facts?.id ?? "custom"];
+      for (const name of limitNames) fields[name].placeholder = String(usual?.[name] ?? 0);
 
       const whole = editing.problems.filter((problem) => problem.field === "");
       formMessages.replaceChildren(...whole.map((problem) => messageBox(messageOf(problem, actions))));

@@ -1,0 +1,66 @@
+/** A new run: asks once, with every number, and starts. */
+import * as vscode from "vscode";
+import { campaignName } from "../campaignFiles";
+import type { RunState } from "../mail/index";
+import { HumanError } from "../notify";
+import type { CheckReply } from "../workerProtocol";
+import { confirmation } from "./confirmation";
+import { checkSaved, hasBlockingProblems } from "./services";
+import type { Services } from "./services";
+import { wayOf } from "./way";
+
+/** What is sent, and what is known of earlier runs. */
+export interface NewRun {
+  /** A check of the editor's texts. */
+  readonly reply: CheckReply;
+  /** The last run under the campaign's id. */
+  readonly last: RunState | undefined;
+  /** How many people an earlier run mailed, or may have mailed: they are mailed again. */
+  readonly mailedBefore: number;
+  /** Not before this moment, milliseconds since the epoch; undefined is at once. */
+  readonly startAt: number | undefined;
+}
+
+/** Asks, and sends until the run comes to rest. Throws `HumanError`. */
+export async function sendNew(services: Services, campaign: vscode.Uri, run: NewRun): Promise<void> {
+  const { last, mailedBefore, startAt } = run;
+  const reply = await checkSaved(services, campaign, run.reply);
+  if (reply === undefined || (await hasBlockingProblems(services, reply))) return;
+  const way = await wayOf(services, campaign, reply.campaign.account);
+  if (way === undefined) return;
+  const stateDirectory = services.stateDirectory();
+  const question = confirmation({
+    name: campaignName(campaign.fsPath),
+    reply,
+    server: way.server,
+    pace: way.pace,
+    startAt,
+    stateDirectory,
+    remoteName: vscode.env.remoteName,
+    mailedBefore,
+  });
+  if (!(await services.dialogs.confirm(question.message, question.detail, question.button))) return;
+  refuseOver(startAt);
+  await services.task.start({
+    campaign,
+    target: way.target,
+    stateDirectory,
+    pace: way.pace,
+    currentPace: way.currentPace,
+    startAt,
+    total: reply.counts?.mail ?? 0,
+    what: {
+      kind: "new",
+      request: await services.campaigns.request(campaign),
+      fingerprint: reply.fingerprint,
+      previousRunId: last?.plan.runId,
+    },
+    credentials: way.credentials,
+  });
+}
+
+/** A question may stay open for hours: what was to start meanwhile starts only when somebody says when. */
+export function refuseOver(startAt: number | undefined): void {
+  if (startAt === undefined || startAt > Date.now()) return;
+  throw new HumanError("The start that you chose is over, so nothing was sent. Choose another one.");
+}
