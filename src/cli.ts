@@ -7,7 +7,7 @@ import { doctor } from "./commandLine/doctor";
 import { exportJournal, importJournal, report } from "./commandLine/report";
 import { send } from "./commandLine/send";
 import { exit, options, Refusal, usage, type Flags } from "./commandLine/usage";
-import { FileError, JournalError, plainText, PlanError } from "./mail/index";
+import { FileError, JournalError, plainText, PlanError, RunningError } from "./mail/index";
 
 async function main(): Promise<number> {
   const { flags, words } = readArguments();
@@ -73,6 +73,13 @@ main().then(
           : ((error as Error).stack ?? String(error))
       }\n`,
     );
-    process.exitCode = error instanceof Refusal ? error.code : known ? exit.account : exit.problems;
+    process.exitCode =
+      error instanceof Refusal
+        ? error.code
+        : error instanceof RunningError
+          ? exit.paused
+          : known
+            ? exit.account
+            : exit.problems;
   },
 );

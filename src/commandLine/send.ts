@@ -8,11 +8,13 @@ import {
   formatReport,
   lastRun,
   nameTarget,
+  ownerIn,
   plainText,
   readReport,
   runCampaign,
   runUnderAnotherId,
   sandboxDirectory,
+  sendingText,
   systemClock,
   waitingText,
   worldOf,
@@ -49,7 +51,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     throw new Refusal(
       last.silent
         ? "This campaign is held by a process that has not stirred for 30 seconds. If you are sure that it no longer sends, add --take-over."
-        : "This campaign is being sent right now. Wait for its end.",
+        : sendingText(await ownerIn(path.dirname(last.plan.directory))),
       exit.paused,
     );
   // A dry run of a finished one is simply made again: it settles nobody.

@@ -93,6 +93,12 @@ export async function holder(directory: string): Promise<"nobody" | "stirring" |
   return silent ? "silent" : "stirring";
 }
 
+/** The owner that the newest lock in `directory` names, whether it lives or not; undefined where none can be read. */
+export async function ownerIn(directory: string): Promise<Owner | undefined> {
+  const newest = await newestGeneration(directory).catch(() => 0);
+  return newest === 0 ? undefined : await readOwner(lockFile(directory, newest));
+}
+
 function hold(directory: string, generation: number, owner: Owner): Lock {
   const file = lockFile(directory, generation);
   const stillOurs = (): boolean => {
