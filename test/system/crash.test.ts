@@ -21,7 +21,8 @@ const stories = [
 const recipients = 300;
 
 describe("kill -9 in the middle of a send (R57)", function () {
-  this.timeout(300_000);
+  // About two minutes on two idle cores; a busy machine only takes longer.
+  this.timeout(1_200_000);
 
   it("200 kills: mails nobody twice, loses nobody and names every doubt", async () => {
     const told = await Promise.all(stories.map((story) => tell(story)));
@@ -138,7 +139,9 @@ async function raceOnce(interrupted: boolean): Promise<void> {
     const loser = left.findIndex(({ code }) => code === 4);
     const winner = both[1 - loser]?.child.pid;
     const words = `${left[loser]?.stdout ?? ""}${left[loser]?.stderr ?? ""}`;
-    assert.match(words, new RegExp(`process ${String(winner)} on ${hostname()}`), told);
+    // Whoever finds the other's run ready made, and nobody sending yet, cannot name it.
+    const isNamed = words.includes(`process ${String(winner)} on ${hostname()}`);
+    assert.ok(isNamed || (!interrupted && /was started meanwhile/.test(words)), told);
     assert.deepEqual([...server.perRecipient.values()], [1, 1, 1, 1]);
   } finally {
     open();

@@ -134,12 +134,13 @@ describe("the fault matrix (R29-R33, R57)", function () {
           const expected = expectations[moment][fault];
           if (expected === "-") continue;
           it(`${moment}, ${fault}: ${expected}`, async () => {
-            const results = await Promise.all(
-              variants.map((variant) => cell(moment, fault, name === "always", variant)),
+            const tried = variants.filter(
+              ({ connections, pipelining }) => name === "once" || connections > 1 === pipelining,
             );
+            const results = await Promise.all(tried.map((variant) => cell(moment, fault, name === "always", variant)));
             table.set(
               `${moment}, ${fault}, ${name}`,
-              results.map(({ letter }) => letter),
+              variants.map((variant) => results[tried.indexOf(variant)]?.letter ?? "-"),
             );
             assert.deepEqual(
               results.flatMap(({ wrong }) => wrong),
