@@ -239,8 +239,15 @@ async function conclude(context: Context, plan: Plan, summary: RunSummary): Prom
     );
   if (ending.kind !== "locked") {
     const file = path.join(plan.directory, "report.csv");
-    await writeFile(file, formatReport(await readReport(plan), "csv"), { mode: 0o600 });
-    lines.push(`Report: ${file}`);
+    const report = formatReport(await readReport(plan), "csv");
+    // A full disk must not take the words about it away.
+    const isWritten = await writeFile(file, report, { mode: 0o600 }).then(
+      () => true,
+      () => false,
+    );
+    lines.push(
+      isWritten ? `Report: ${file}` : "The report could not be written to the disk: bulk-mail report shows it.",
+    );
   }
   if (plan.target.kind === "sandbox")
     lines.push(
