@@ -8,8 +8,8 @@ import { deleteJournal, exportJournal, importJournal } from "./commandLine/journ
 import { report } from "./commandLine/report";
 import { resolve } from "./commandLine/resolve";
 import { send } from "./commandLine/send";
+import { describeFailure } from "./commandLine/failure";
 import { exit, options, Refusal, usage, type Flags } from "./commandLine/usage";
-import { FileError, JournalError, plainText, PlanError } from "./mail/index";
 
 async function main(): Promise<number> {
   const { flags, words } = readArguments();
@@ -63,21 +63,8 @@ for (const stream of [process.stdout, process.stderr])
 main().then(
   (code) => (process.exitCode = code),
   (error: unknown) => {
-    const known =
-      error instanceof Refusal ||
-      error instanceof PlanError ||
-      error instanceof JournalError ||
-      error instanceof FileError;
-    process.stderr.write(
-      `${
-        known
-          ? error.message
-              .split("\n")
-              .map((line) => plainText(line, 1000))
-              .join("\n")
-          : ((error as Error).stack ?? String(error))
-      }\n`,
-    );
-    process.exitCode = error instanceof Refusal ? error.code : known ? exit.account : exit.problems;
+    const { text, code } = describeFailure(error);
+    process.stderr.write(`${text}\n`);
+    process.exitCode = code;
   },
 );

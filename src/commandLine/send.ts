@@ -8,6 +8,7 @@ import {
   movedText,
   nameTarget,
   overlappingRun,
+  ownerIn,
   parseStart,
   plainText,
   receiptText,
@@ -15,6 +16,7 @@ import {
   runCampaign,
   runUnderAnotherId,
   sandboxDirectory,
+  sendingText,
   systemClock,
   writeReportCsv,
   waitingText,
@@ -58,7 +60,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     throw new Refusal(
       last.silent
         ? "This campaign is held by a process that has not stirred for 30 seconds. If you are sure that it no longer sends, add --take-over."
-        : "This campaign is being sent right now. Wait for its end.",
+        : sendingText(await ownerIn(path.dirname(last.plan.directory))),
       exit.paused,
     );
   if (target.kind === "smtp") await refuseUnknownRun(context, campaignId ?? last?.plan.campaignId, last, flags);
@@ -286,7 +288,14 @@ async function conclude(context: Context, plan: Plan, summary: RunSummary): Prom
     lines.push(
       "Unknown: the message may have arrived. Look into the Sent folder before you send to these people again.",
     );
-  if (ending.kind !== "locked") lines.push(`Report: ${await writeReportCsv(plan)}`);
+  if (ending.kind !== "locked")
+    lines.push(
+      await writeReportCsv(plan).then(
+        (file) => `Report: ${file}`,
+        // A full disk must not take the words about it away.
+        () => "The report could not be written to the disk: bulk-mail report shows it.",
+      ),
+    );
   if (plan.target.kind === "sandbox")
     lines.push(
       `Mails:  ${sandboxDirectory(context.stateDirectory, plan.campaignId)}`,

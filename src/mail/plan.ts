@@ -9,6 +9,7 @@ import { diskFiles, FileError, stampOf, syncDirectory, type Files } from "./file
 import { movedText, readHandOver } from "./handOver";
 import { readHistory, type History } from "./journal";
 import { acquireLock, holder } from "./lock";
+import { sendingText } from "./sendingText";
 import type { Pace } from "./pace";
 import type { Clock } from "./ports";
 import type { CheckResult, Counts, Prepared, SenderDefaults } from "./preflight";
@@ -101,7 +102,12 @@ export interface Totals {
 
 /** No plan can be made now. The message is fit to show. */
 export class PlanError extends Error {
-  override readonly name = "PlanError";
+  override readonly name: string = "PlanError";
+}
+
+/** Somebody else sends this campaign, or is about to. The message is fit to show. */
+export class RunningError extends PlanError {
+  override readonly name = "RunningError";
 }
 
 /** The world of a target. */
@@ -116,14 +122,12 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
   if (campaignId === undefined) throw new PlanError("The campaign has no id. Add one, then send.");
   const home = campaignDirectory(stateDirectory, campaignId, worldOf(target));
   await makePrivateDirectory(home);
+  // Asked before the lock is taken too: whoever comes too late must not be in the way of the one that is about to send.
+  await refuseNewer(home, request.previousRunId);
   const lock = await acquireLock(home, clock, { takeOver: false, atLeast: 1 });
-  if (lock.kind === "busy")
-    throw new PlanError("This campaign is being sent from another window or process. Wait for its end.");
+  if (lock.kind === "busy") throw new RunningError(sendingText(lock.owner));
   try {
-    const runs = await runNames(home);
-    const newest = runs.at(-1);
-    if (newest?.slice(5) !== request.previousRunId)
-      throw new PlanError("Another run of this campaign was started meanwhile. Look at its report first.");
+    const newest = await refuseNewer(home, request.previousRunId);
     // The other machine is mailing these very people.
     if (newest !== undefined) await refuseMoved(path.join(home, newest));
     const runId = randomUUID();
@@ -320,6 +324,14 @@ export async function plannedFiles(plan: Plan): Promise<Files> {
 
 /** The detail of the error for an attachment that changed after the run was confirmed. */
 export const changedDetail = "has changed since the run was confirmed";
+
+/** The name of the newest run, which is the one that the planner knows. Throws `RunningError` when it is another. */
+async function refuseNewer(home: string, knownRunId: string | undefined): Promise<string | undefined> {
+  const newest = (await runNames(home)).at(-1);
+  if (newest?.slice(5) !== knownRunId)
+    throw new RunningError("Another run of this campaign was started meanwhile. Look at its report first.");
+  return newest;
+}
 
 async function runNames(home: string): Promise<readonly string[]> {
   const names = await readdir(home).catch((error: unknown) => {

@@ -2,6 +2,9 @@
 import { realpathSync, statSync } from "node:fs";
 import { isBelow } from "../../src/mail/files";
 
+/** The id of every `smallCampaign`. */
+export const campaignIdOfSmall = "0b0e7d3a-8f4e-4d52-9f0a-6f2f1f9e5a11";
+
 /** A campaign with its list: `count` recipients person0… at example.com, the row's number in subject and body. */
 export function smallCampaign(count: number, frontMatter = ""): Readonly<Record<string, string>> {
   const rows = Array.from(
@@ -10,7 +13,7 @@ export function smallCampaign(count: number, frontMatter = ""): Readonly<Record<
   );
   return {
     "hello.mail.md": `---
-id: 0b0e7d3a-8f4e-4d52-9f0a-6f2f1f9e5a11
+id: ${campaignIdOfSmall}
 subject: "Number {{ number }}"
 from: Ada <ada@example.com>
 recipients: people.csv

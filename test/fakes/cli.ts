@@ -82,6 +82,7 @@ export class Sandbox {
   }
 }
 
-function cliFile(): string {
+/** The built command line. */
+export function cliFile(): string {
   return path.join(repositoryRoot(), "dist", "cli.js");
 }

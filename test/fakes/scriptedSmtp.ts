@@ -12,9 +12,10 @@ export type Action =
   /** Only after the body: the message counts as accepted, then the connection ends without a reply. */
   | { readonly acceptThen: "close" | "reset" | "hang" };
 
-/** A step of the dialogue. `dot` is the end of the body; `body` is its first byte. */
+/** A step of the dialogue. `dot` is the end of the body; `body` is its first byte; `replied` comes behind the 250 to a body. */
 export interface Step {
-  readonly command: "connect" | "EHLO" | "AUTH" | "MAIL" | "RCPT" | "DATA" | "body" | "dot" | "RSET" | "QUIT";
+  readonly command:
+    "connect" | "EHLO" | "AUTH" | "MAIL" | "RCPT" | "DATA" | "body" | "dot" | "replied" | "RSET" | "QUIT";
   /** The whole line, without its end. */
   readonly line: string;
   /** Counts from 0, over all connections. */
@@ -153,6 +154,7 @@ export class ScriptedSmtp {
           if (action === undefined) {
             this.accepted.push(taken);
             say("250 2.0.0 Ok: queued");
+            await step("replied", "");
           } else if ("acceptThen" in action) {
             this.accepted.push(taken);
             await this.finish(socket, action.acceptThen);
