@@ -88,5 +88,9 @@ function words({ root, libraryPath }: ServerPrograms): readonly string[] {
   const below = libraryPath.split(":").map((folder) => path.join(folder, "perl"));
   const libraries = [path.join(root, "usr/share/perl"), ...below].map((folder) => `${folder}/5.36`);
   const modules = [path.join(root, "usr/share/perl5"), ...below.map((folder) => `${folder}5/5.36`)];
-  return ["-T", ...[...modules, ...libraries].flatMap((folder) => ["-I", folder]), path.join(root, "usr/sbin/postgrey")];
+  return [
+    "-T",
+    ...[...modules, ...libraries].flatMap((folder) => ["-I", folder]),
+    path.join(root, "usr/sbin/postgrey"),
+  ];
 }

@@ -2,7 +2,8 @@
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync, watch, type FSWatcher } from "node:fs";
 import { rm } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createConnection, createServer, type AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { startChild, stopChild } from "../host/children";
 
 /** How long a line in a log is waited for, in milliseconds. */
@@ -60,6 +61,18 @@ export class ServerProcess {
     });
   }
 
+  /**
+   * Waits until a port of 127.0.0.1 takes a connection, for programs that do not say when theirs does.
+   * @throws with the log when a program ends first, or after half a minute.
+   */
+  async untilListening(port: number): Promise<void> {
+    const end = Date.now() + patienceMs;
+    while (!(await takesConnection(port))) {
+      if (this.children.some(hasEnded) || Date.now() > end) throw new Error(`Nobody listens:\n${this.log}`);
+      await delay(20);
+    }
+  }
+
   /** Ends the programs and removes the folder. */
   async close(): Promise<void> {
     for (const child of this.children) await stopChild(child);
@@ -69,11 +82,6 @@ export class ServerProcess {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** Whether one of the programs has ended. */
-  get ended(): boolean {
-    return this.children.some(hasEnded);
-  }
-
   private changed(): void {
     for (const look of [...this.listeners]) look();
   }
@@ -81,6 +89,17 @@ export class ServerProcess {
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
+}
+
+function takesConnection(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ host: "127.0.0.1", port });
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 /** A port that was free a moment ago: these servers read theirs from a file or their command line. */
