@@ -11,15 +11,15 @@ import {
   runCampaign,
   silentLogger,
   systemClock,
-  unlimited,
 } from "../src/mail/index";
-import { writeCampaign } from "./campaign";
+import { flatOut, writeCampaign } from "./campaign";
+import { stopwatch, told, type Order } from "./processes";
 
 async function main(): Promise<void> {
-  const [port, count, connections] = process.argv.slice(2).map(Number);
+  const { port, count, connections, attachment } = await told<Order>();
   const folder = await mkdtemp(path.join(tmpdir(), "bulk-mail-bench-"));
   try {
-    const file = await writeCampaign(folder, count ?? 0);
+    const file = await writeCampaign(folder, count, attachment);
     const { value: account } = parseAccount("bench", { host: "127.0.0.1", port, security: "none", auth: "none" });
     if (account === undefined) throw new Error("The account is wrong.");
     const request = {
@@ -38,29 +38,27 @@ async function main(): Promise<void> {
         check: await checkRows(prepared),
         target: { kind: "smtp", account, caSha256: undefined },
         root: folder,
-        pace: {
-          delay: 0,
-          connections: connections ?? 1,
-          maxAttempts: 1,
-          retryInitialDelay: 1,
-          retryMaxDelay: 1,
-          ...unlimited,
-          pauseAfterFailures: 1,
-        },
+        pace: flatOut(connections),
         previousRunId: undefined,
       },
       systemClock,
     );
     const never = new AbortController().signal;
-    const began = performance.now();
+    const samples: { readonly done: number; readonly rssKb: number }[] = [];
+    const measure = stopwatch();
     const summary = await runCampaign(
       plan,
       { clock: systemClock, logger: silentLogger, random: Math.random, credentials: () => Promise.resolve({}) },
-      { stop: never, abort: never, onProgress: () => {}, onAttempt: () => {} },
+      {
+        stop: never,
+        abort: never,
+        onProgress: ({ accepted }) => samples.push({ done: accepted / count, rssKb: process.memoryUsage.rss() / 1024 }),
+        onAttempt: () => {},
+      },
     );
-    const ms = performance.now() - began;
+    const measured = measure();
     if (summary.accepted !== count) throw new Error(JSON.stringify(summary));
-    process.send?.({ ms, maxRssKb: process.resourceUsage().maxRSS });
+    process.send?.({ ...measured, samples });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,39 +1,38 @@
-/** One measured run of nodemailer's own pool: the same MIME tree, its parts ready-made before the clock starts. */
+/** One measured run of nodemailer's own pool with its own defaults: the same MIME tree, its parts ready-made before the clock starts. */
 import { createTransport } from "nodemailer";
+import { attachmentOf } from "./campaign";
+import { stopwatch, told, type Order } from "./processes";
 
 async function main(): Promise<void> {
-  const [port, count, connections] = process.argv.slice(2).map(Number);
-  const { html, text } = await new Promise<{ html: string; text: string }>((resolve) =>
-    process.once("message", resolve),
-  );
+  const { port, count, connections, attachment, parts } = await told<Order>();
   const transport = createTransport({
     host: "127.0.0.1",
     port,
     pool: true,
     maxConnections: connections,
-    maxMessages: Infinity,
     ignoreTLS: true,
   });
-  const total = count ?? 0;
-  const began = performance.now();
+  const attachments = attachment > 0 ? [{ filename: "terms.pdf", content: attachmentOf(attachment) }] : [];
+  const measure = stopwatch();
   let next = 0;
   // As many in hand as keep every connection busy: queueing all at once costs memory for nothing.
   const lane = async (): Promise<void> => {
-    while (next < total) {
+    while (next < count) {
       const i = next++;
       await transport.sendMail({
         from: "Ada <ada@example.com>",
         to: { name: `Person ${String(i)}`, address: `person${String(i)}@example.com` },
         subject: `Invoice ${String(1000 + i)} for Person ${String(i)}`,
-        html,
-        text,
+        html: parts.html,
+        text: parts.text,
+        attachments,
       });
     }
   };
-  await Promise.all(Array.from({ length: (connections ?? 1) * 2 }, lane));
-  const ms = performance.now() - began;
+  await Promise.all(Array.from({ length: connections * 2 }, lane));
+  const measured = measure();
   transport.close();
-  process.send?.({ ms, maxRssKb: process.resourceUsage().maxRSS });
+  process.send?.(measured);
 }
 
 void main();

@@ -1,4 +1,4 @@
-/** A process that takes mail as fast as it comes: the same other side for every sender. Prints its port, then a count a second run. */
+/** A process that takes mail as fast as it comes: the same other side for every sender. Tells its port, and when asked how many it has. */
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 
@@ -46,5 +46,7 @@ const server = createServer((socket) => {
   });
 });
 server.listen(0, "127.0.0.1", () => process.send?.({ port: (server.address() as AddressInfo).port }));
-process.on("message", () => process.send?.({ taken }));
+process.on("message", (question) => {
+  if (question === "taken") process.send?.({ taken });
+});
 process.on("disconnect", () => process.exit(0));

@@ -1,50 +1,80 @@
-/** Throughput and memory against nodemailer's own pool: the same messages to the same sink, interleaved, in one run. Prints ratios. */
-import { fork, type ChildProcess } from "node:child_process";
+/** Throughput against nodemailer's own pool: the same messages to the same sink, interleaved. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { diskFiles, prepareCampaign, takeApart } from "../src/mail/index";
 import { writeCampaign } from "./campaign";
+import { median, ratios, setting } from "./numbers";
+import { message, run, serve, type Measure, type Order } from "./processes";
 
-const count = Number(process.env.BENCH_COUNT ?? 3000);
-const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
-
-interface Measure {
-  readonly ms: number;
-  readonly maxRssKb: number;
+interface Case {
+  readonly name: string;
+  readonly connections: number;
+  /** Share of `BENCH_COUNT`. */
+  readonly share: number;
+  readonly attachment?: number;
+  /** Through a relay with this round trip. */
+  readonly roundTripMs?: number;
 }
 
-async function main(): Promise<void> {
+const cases: readonly Case[] = [
+  { name: "5 KB, 1 connection", connections: 1, share: 1 },
+  { name: "5 KB, 5 connections", connections: 5, share: 1 },
+  { name: "5 KB, 10 connections", connections: 10, share: 1 },
+  { name: "100 KB file, 5 connections", connections: 5, share: 1 / 5, attachment: 100 * 1024 },
+  { name: "50 ms away, 1 connection", connections: 1, share: 1 / 50, roundTripMs: 50 },
+  { name: "50 ms away, 5 connections", connections: 5, share: 1 / 10, roundTripMs: 50 },
+];
+
+export async function throughput(): Promise<void> {
+  const rounds = setting("BENCH_ROUNDS", 5);
   const parts = await renderedParts();
-  const sink = fork(path.join(__dirname, "sink.js"));
-  const { port } = await message<{ port: number }>(sink);
-  console.log(`${String(count)} messages a run, ${String(rounds)} interleaved rounds, medians\n`);
-  console.log("connections  ours msg/s  pool msg/s  ratio   ours MB  pool MB");
-  for (const connections of [1, 5]) {
+  const sink = await serve("sink.js");
+  let sent = 0;
+  console.log(`nodemailer's pool is 1; ${String(rounds)} interleaved rounds, medians (lowest–highest round)\n`);
+  console.log(
+    "case                        messages  ours msg/s  pool msg/s  throughput         CPU a message      MB ours/pool",
+  );
+  for (const { name, connections, share, attachment = 0, roundTripMs } of cases) {
+    const count = Math.round(setting("BENCH_COUNT", 3000) * share);
+    const relay =
+      roundTripMs === undefined ? undefined : await serve("relay.js", { port: sink.port, delayMs: roundTripMs / 2 });
+    const order: Order = { port: relay?.port ?? sink.port, count, connections, attachment, parts };
     const ours: Measure[] = [];
     const pool: Measure[] = [];
     for (let round = 0; round < rounds; round++) {
-      ours.push(await run("ours.js", [port, count, connections]));
-      pool.push(await run("pool.js", [port, count, connections], parts));
+      // Whoever comes second finds a warmer machine: they take turns.
+      const turns = [
+        async (): Promise<unknown> => ours.push(await run<Measure>("ours.js", order)),
+        async (): Promise<unknown> => pool.push(await run<Measure>("pool.js", order)),
+      ];
+      for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
     }
-    const [a, b] = [ours, pool].map((all) => (count / median(all.map(({ ms }) => ms))) * 1000) as [number, number];
-    const [memoryA, memoryB] = [ours, pool].map((all) => median(all.map(({ maxRssKb }) => maxRssKb)) / 1024) as [
-      number,
-      number,
-    ];
+    relay?.child.disconnect();
+    sent += count * rounds * 2;
+    const speed = (all: readonly Measure[]): number[] => all.map(({ ms }) => (count / ms) * 1000);
+    const cpu = (all: readonly Measure[]): number[] => all.map(({ cpuMs }) => cpuMs / count);
+    const memory = (all: readonly Measure[]): string => (median(all.map(({ maxRssKb }) => maxRssKb)) / 1024).toFixed(0);
     console.log(
-      `${String(connections).padStart(11)}  ${a.toFixed(0).padStart(10)}  ${b.toFixed(0).padStart(10)}  ${(a / b).toFixed(2).padStart(5)}×  ${memoryA.toFixed(0).padStart(7)}  ${memoryB.toFixed(0).padStart(7)}`,
+      [
+        name.padEnd(26),
+        String(count).padStart(8),
+        median(speed(ours)).toFixed(0).padStart(10),
+        median(speed(pool)).toFixed(0).padStart(10),
+        ratios(speed(ours), speed(pool)).padEnd(17),
+        ratios(cpu(ours), cpu(pool)).padEnd(17),
+        `${memory(ours)}/${memory(pool)}`,
+      ].join("  "),
     );
   }
-  sink.send("taken");
-  const { taken } = await message<{ taken: number }>(sink);
-  sink.disconnect();
-  const expected = count * rounds * 4;
-  if (taken !== expected) throw new Error(`The sink has ${String(taken)} messages, not ${String(expected)}.`);
+  sink.child.send("taken");
+  const { taken } = await message<{ taken: number }>(sink.child);
+  sink.child.disconnect();
+  if (taken !== sent) throw new Error(`The sink has ${String(taken)} messages, not ${String(sent)}.`);
 }
 
 /** The parts of one of our messages, for the peer to send. */
-async function renderedParts(): Promise<{ html: string; text: string }> {
+async function renderedParts(): Promise<Order["parts"]> {
   const folder = await mkdtemp(path.join(tmpdir(), "bulk-mail-bench-"));
   try {
     const { value } = await prepareCampaign({
@@ -57,34 +87,11 @@ async function renderedParts(): Promise<{ html: string; text: string }> {
       if (value === undefined || entry.kind !== "mail") continue;
       const { bytes } = await value.compose(entry, { runId: "bench", date: new Date() });
       console.log(`one message has ${String(bytes.length)} bytes`);
-      return await takeApart(bytes);
+      const { html, text } = await takeApart(bytes);
+      return { html, text };
     }
     throw new Error("The campaign makes no message.");
   } finally {
     await rm(folder, { recursive: true });
   }
 }
-
-async function run(file: string, numbers: readonly number[], parts?: object): Promise<Measure> {
-  const child = fork(path.join(__dirname, file), numbers.map(String));
-  if (parts !== undefined) child.send(parts);
-  const measure = await message<Measure>(child);
-  child.disconnect();
-  return measure;
-}
-
-function message<T>(child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    child.once("message", (value) => resolve(value as T));
-    child.once("exit", (code) => reject(new Error(`ended with ${String(code)}`)));
-  });
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = 1;
-});
