@@ -249,7 +249,15 @@ export class Lanes {
         return this.queue.back(entry, at + decision.delayMs);
       case "hold":
         // The account waits; the recipient is free to go as soon as that ends.
-        journal.append({ t: "defer", k, class: kind, reply, next: 0, counts: kind !== "throttled" && kind !== "quota", at });
+        journal.append({
+          t: "defer",
+          k,
+          class: kind,
+          reply,
+          next: 0,
+          counts: kind !== "throttled" && kind !== "quota",
+          at,
+        });
         this.throttle.hold(decision.delayMs, decision.why);
         report("retry", Math.round(decision.delayMs));
         this.begunMessages--;

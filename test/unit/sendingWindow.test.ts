@@ -11,7 +11,7 @@ const office: SendingWindow = { days: ["mon", "tue", "wed", "thu", "fri"], from:
 /** The openings of a window from a moment on, as ISO 8601. */
 function openings(window: SendingWindow, from: string, count: number): readonly string[] {
   const found: string[] = [];
-  for (let at = Date.parse(from); found.length < count; ) {
+  for (let at = Date.parse(from); found.length < count;) {
     const opening = openingAt(window, at);
     assert.ok(opening !== undefined);
     found.push([opening.opens, opening.closes].map((one) => new Date(one).toISOString().slice(5, 16)).join(" – "));
