@@ -7,8 +7,7 @@ import { momentText } from "./waiting";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
-/** Behind this a forecast goes on in a straight line. */
-const horizonMs = 400 * dayMs;
+const weekMs = 7 * dayMs;
 
 /** What is to be expected. */
 export interface Forecast {
@@ -34,7 +33,7 @@ export interface ForecastRequest {
 
 /** Messages at even distances: `count` of them from `start` on, each to `recipients`. */
 interface Burst {
-  readonly start: number;
+  start: number;
   count: number;
   readonly gap: number;
   readonly recipients: number;
@@ -42,7 +41,8 @@ interface Burst {
 
 /**
  * Plays the pace forward in bursts, not message by message: what the throttle does when nothing is refused, nothing is
- * retried and the server takes no time of its own.
+ * retried and the server takes no time of its own. What comes again every day (every week, with hours) is played twice and
+ * then skipped, so a list of years is said to within a batch in every such period.
  */
 export function forecast({ pace, usage, messages, recipientsEach, now }: ForecastRequest): Forecast {
   const each = Math.max(1, recipientsEach);
@@ -72,6 +72,10 @@ export function forecast({ pace, usage, messages, recipientsEach, now }: Forecas
 
   let [at, sent, inBatch, end] = [now, 0, 0, now];
   let today: number | undefined;
+  const period = window === undefined ? dayMs : weekMs;
+  let mark = now + period;
+  /** What was sent at the last marks, the newest last. */
+  let marks: readonly number[] = [];
   while (sent < messages) {
     const due = at;
     let closes = Infinity;
@@ -85,14 +89,20 @@ export function forecast({ pace, usage, messages, recipientsEach, now }: Forecas
       ({ closes } = opening);
     }
     if (at >= now + dayMs || (sent > 0 && at - due >= hourMs)) today ??= sent;
-    if (at - now > horizonMs && sent > 0) {
-      end = now + ((at - now) * messages) / sent;
-      break;
+    for (; mark <= at; mark += period) marks = [...marks.slice(-1), sent];
+    const inPeriod = (marks[1] ?? sent) - (marks[0] ?? sent);
+    const periods = inPeriod > 0 && marks[1] === sent ? Math.floor((messages - sent) / inPeriod) - 1 : 0;
+    if (periods > 0) {
+      for (const burst of bursts) burst.start += periods * period;
+      at += periods * period;
+      mark += periods * period;
+      sent += periods * inPeriod;
+      continue;
     }
-    const untilClosed = gap > 0 ? Math.ceil((closes - at) / gap) : Infinity;
+    const untilCut = gap > 0 ? Math.ceil((Math.min(closes, mark) - at) / gap) : Infinity;
     const count = Math.max(
       1,
-      Math.min(messages - sent, batch - inBatch, untilClosed, ...limits.map((limit) => limit.count(at, gap))),
+      Math.min(messages - sent, batch - inBatch, untilCut, ...limits.map((limit) => limit.count(at, gap))),
     );
     push(bursts, { start: at, count, gap, recipients: each });
     for (const limit of limits) limit.add(count);
