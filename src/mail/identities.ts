@@ -84,8 +84,7 @@ export class Identities {
     const page = this.pages[place >>> pageBits];
     const at = place & (pageSize - 1);
     if (page?.readUInt32LE(at) !== end - start) return false;
-    for (let index = 0; index < end - start; index++)
-      if (page[at + 4 + index] !== bytes[start + index]) return false;
+    for (let index = 0; index < end - start; index++) if (page[at + 4 + index] !== bytes[start + index]) return false;
     return true;
   }
 

@@ -84,10 +84,11 @@ export async function openReport(plan: Plan): Promise<OpenReport> {
 
 /** Reads the whole report of a run. Throws like `openReport` and its rows. */
 export async function readReport(plan: Plan): Promise<Report> {
-  const { rows, ...head } = await openReport(plan);
+  const report = await openReport(plan);
   const recipients: ReportRow[] = [];
-  for await (const batch of rows()) recipients.push(...batch);
-  return { ...head, recipients };
+  for await (const batch of report.rows()) recipients.push(...batch);
+  const { note, campaign, runs, totals } = report;
+  return { ...(note !== undefined && { note }), campaign, runs, totals, recipients };
 }
 
 /** Writes a run's report as CSV into its folder, readable for this user alone; returns the file. Throws like `openReport`. */
