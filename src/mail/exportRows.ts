@@ -19,12 +19,13 @@ export async function* exportRows(
   which: readonly ("failed" | "unknown" | "pending")[],
 ): AsyncGenerator<Buffer> {
   const history = await readHistory(plan.directory);
-  const { list, judgements } = await preparedRun(plan);
+  const prepared = await preparedRun(plan);
+  const { list } = prepared;
   const wanted = new Set<string>(which);
   const mark = list.encoding !== "utf-8" || (await hasMark(plan)) ? "\ufeff" : "";
   const separator = common.has(list.delimiter) ? "" : `sep=${list.delimiter}\r\n`;
   yield Buffer.from(`${mark}${separator}${list.headerText}\r\n`);
-  for await (const batch of judgements()) {
+  for await (const batch of prepared.judgements()) {
     let text = "";
     for (const { entry, row } of batch)
       if (entry !== undefined && wanted.has(outcomeOf(entry, history))) text += `${list.rowText(row)}\r\n`;

@@ -199,12 +199,11 @@ class SegmentReader {
       if (!(error instanceof NewerJournalError)) throw error;
       return this.refuse(error);
     }
-    this.checkHead(record);
-    if (!this.foreign) history.apply(record, place);
+    if (this.belongs(record)) history.apply(record, place);
   }
 
-  /** A segment begins with its own header: one that does not was moved, copied, or lost its beginning. */
-  private checkHead(record: JournalRecord): void {
+  /** A segment begins with its own header: one that does not was moved, copied, or lost its beginning. False in another run's. */
+  private belongs(record: JournalRecord): boolean {
     const { name, history } = this;
     const isHead = record.t === "hdr";
     const restore = "Restore the run's folder from a backup; nothing is sent until then.";
@@ -215,6 +214,7 @@ class SegmentReader {
       this.refuse(new JournalError(`The journal ${name} is a copy, or its beginning is gone. ${restore}`));
     }
     this.headed = true;
+    return !this.foreign;
   }
 
   private damaged(start: number): void {

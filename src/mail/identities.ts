@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 /** Identities lie in pages of this many bytes (2^20), so that growing copies none of them. */
 const pageBits = 20;
 const pageSize = 1 << pageBits;
+const firstPage = 4096;
 
 /**
  * Numbers identities in the order in which they came, from 0. Each is kept as JSON writes it, so that the bytes of a line are
@@ -17,7 +18,8 @@ export class Identities {
   /** Open addressing, at most half full: a number plus one, or 0. */
   private slots = new Int32Array(2048);
   private readonly pages: Buffer[] = [];
-  private free = pageSize;
+  /** Where the last page is free. */
+  private free = 0;
   /** Of this object alone: nobody can write a list whose addresses all fall into one slot. */
   private readonly seed = randomInt(2 ** 31);
 
@@ -97,11 +99,13 @@ export class Identities {
 
   private keep(bytes: Buffer, start: number, end: number): number {
     const needed = end - start + 4;
-    if (this.free + needed > pageSize) {
-      this.pages.push(Buffer.allocUnsafe(Math.max(pageSize, needed)));
+    let page = this.pages.at(-1);
+    if (page === undefined || this.free + needed > page.length) {
+      // Most lists are short.
+      page = Buffer.allocUnsafe(Math.max(needed, page === undefined ? firstPage : pageSize));
+      this.pages.push(page);
       this.free = 0;
     }
-    const page = this.pages.at(-1) ?? Buffer.alloc(0);
     const at = this.free;
     page.writeUInt32LE(end - start, at);
     bytes.copy(page, at + 4, start, end);

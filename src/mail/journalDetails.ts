@@ -2,7 +2,7 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import * as path from "node:path";
 import type { OutcomeClass } from "./classify";
-import { byteAt, generationAt, type Fates } from "./fates";
+import { byteAt, generationAt, placeOf, type Fates } from "./fates";
 import { segmentOf } from "./history";
 import { isWhole, JournalError, parseRecord, type JournalRecord } from "./journalRecords";
 
@@ -24,7 +24,7 @@ const blockLimit = 16;
 /** Reads details of one run's journal; `close` it. */
 export class JournalDetails {
   private readonly descriptors = new Map<number, number>();
-  private readonly blocks = new Map<string, Buffer>();
+  private readonly blocks = new Map<number, Buffer>();
 
   constructor(
     private readonly directory: string,
@@ -36,8 +36,8 @@ export class JournalDetails {
     const places = this.fates.places(identity);
     if (places === undefined) return undefined;
     const attempt = places.attempt === 0 ? undefined : this.record(places.attempt);
-    const last = places.record === 0 ? undefined : this.record(places.record);
-    return { ...whatItSays(last), messageId: attempt?.t === "attempt" ? attempt.id : undefined };
+    const messageId = attempt?.t === "attempt" ? attempt.id : undefined;
+    return whatItSays(places.record === 0 ? undefined : this.record(places.record), messageId);
   }
 
   close(): void {
@@ -68,7 +68,7 @@ export class JournalDetails {
   }
 
   private block(generation: number, block: number): Buffer {
-    const key = `${String(generation)} ${String(block)}`;
+    const key = placeOf(generation, block);
     const known = this.blocks.get(key);
     if (known !== undefined) return known;
     const bytes = Buffer.allocUnsafe(blockSize);
@@ -90,13 +90,13 @@ export class JournalDetails {
   }
 }
 
-function whatItSays(record: JournalRecord | undefined): Omit<FateDetails, "messageId"> {
-  const nothing = { class: undefined, reply: undefined, settledAt: undefined, durationMs: undefined };
+function whatItSays(record: JournalRecord | undefined, messageId: string | undefined): FateDetails {
+  const nothing = { messageId, class: undefined, reply: undefined, settledAt: undefined, durationMs: undefined };
   switch (record?.t) {
     case "ok":
-      return { ...nothing, reply: record.reply, settledAt: record.at, durationMs: record.ms };
+      return { messageId, class: undefined, reply: record.reply, settledAt: record.at, durationMs: record.ms };
     case "fail":
-      return { class: record.class, reply: record.reply, settledAt: record.at, durationMs: record.ms };
+      return { messageId, class: record.class, reply: record.reply, settledAt: record.at, durationMs: record.ms };
     case "defer":
       return { ...nothing, class: record.class, reply: record.reply };
     case "unknown":

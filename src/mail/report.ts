@@ -84,10 +84,11 @@ export async function openReport(plan: Plan): Promise<OpenReport> {
 
 /** Reads the whole report of a run. Throws like `openReport` and its rows. */
 export async function readReport(plan: Plan): Promise<Report> {
-  const { rows, ...head } = await openReport(plan);
+  const report = await openReport(plan);
   const recipients: ReportRow[] = [];
-  for await (const batch of rows()) recipients.push(...batch);
-  return { ...head, recipients };
+  for await (const batch of report.rows()) recipients.push(...batch);
+  const { note, campaign, runs, totals } = report;
+  return { ...(note !== undefined && { note }), campaign, runs, totals, recipients };
 }
 
 /** Writes a run's report as CSV into its folder, readable for this user alone; returns the file. Throws like `openReport`. */
@@ -142,28 +143,29 @@ async function* rowsOf(plan: Plan, prepared: Prepared, history: History): AsyncG
 
 function rowOf(entry: Entry, history: History, details: JournalDetails): ReportRow {
   const outcome = outcomeOf(entry, history);
-  const about = {
-    key: undefined,
-    line: entry.row.line + 1,
-    outcome,
-    class: undefined,
-    attempts: 0,
-    reply: undefined,
-    messageId: undefined,
-    acceptedAt: undefined,
-    durationMs: undefined,
-  };
-  if (entry.kind === "invalid")
-    return { ...about, address: entry.address, class: "recipient", reply: entry.problems[0]?.message };
-  if (entry.kind === "skipped") return { ...about, address: entry.address, reply: skipReasons[entry.reason] };
-  const row = { ...about, address: entry.to.address, key: entry.key };
-  const fate = history.fates.get(entry.identity);
+  const line = entry.row.line + 1;
+  if (entry.kind !== "mail")
+    return {
+      address: entry.address,
+      key: undefined,
+      line,
+      outcome,
+      class: entry.kind === "invalid" ? "recipient" : undefined,
+      attempts: 0,
+      reply: entry.kind === "invalid" ? entry.problems[0]?.message : skipReasons[entry.reason],
+      messageId: undefined,
+      acceptedAt: undefined,
+      durationMs: undefined,
+    };
   const known = details.of(entry.identity);
   const settledAt = outcome === "accepted" ? known?.settledAt : undefined;
   return {
-    ...row,
+    address: entry.to.address,
+    key: entry.key,
+    line,
+    outcome,
     class: outcome === "unknown" ? "unknown" : known?.class,
-    attempts: fate?.attempts ?? 0,
+    attempts: history.fates.get(entry.identity)?.attempts ?? 0,
     reply: known?.reply,
     messageId: known?.messageId,
     acceptedAt: settledAt === undefined ? undefined : new Date(settledAt).toISOString(),

@@ -52,11 +52,11 @@ function csvCell(value: string | number | undefined): string {
 }
 
 async function* jsonOf(report: OpenReport): AsyncGenerator<string> {
-  const { rows, ...head } = report;
+  const { note, campaign, runs, totals } = report;
   // The head as one object, still open: the list is its last member.
-  yield `${JSON.stringify(head, undefined, 2).slice(0, -2)},\n  "recipients": [`;
+  yield `${JSON.stringify({ note, campaign, runs, totals }, undefined, 2).slice(0, -2)},\n  "recipients": [`;
   let separator = "\n    ";
-  for await (const batch of rows.call(report)) {
+  for await (const batch of report.rows()) {
     let text = "";
     for (const row of batch) {
       text += separator + JSON.stringify(row);

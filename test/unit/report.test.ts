@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parse } from "csv-parse/sync";
-import { formatReport, nameTarget, type Report, type ReportRow } from "../../src/mail/report";
+import { nameTarget, type OpenReport, type Report, type ReportHead, type ReportRow } from "../../src/mail/report";
+import { formatReport, formatTable } from "../../src/mail/reportFormats";
 import { loopbackAccount } from "../fakes/accounts";
 
 const totals = { accepted: 1, failed: 1, unknown: 1, pending: 1, skipped: 1 };
@@ -22,7 +23,8 @@ function row(more: Partial<ReportRow> = {}): ReportRow {
   };
 }
 
-function report(recipients: readonly ReportRow[], more: Partial<Report> = {}): Report {
+/** A report of these rows, which come in batches of at most three. */
+function report(recipients: readonly ReportRow[], more: Partial<ReportHead> = {}): OpenReport {
   return {
     campaign: { id: "7d0c1a52-0000-4000-8000-000000000001", file: "/w/spring.mail.md", subject: "Hello {{ name }}" },
     runs: [
@@ -35,22 +37,34 @@ function report(recipients: readonly ReportRow[], more: Partial<Report> = {}): R
       },
     ],
     totals,
-    recipients,
     ...more,
+    rows: async function* () {
+      yield [];
+      for (let index = 0; index < recipients.length; index += 3) {
+        await Promise.resolve();
+        yield recipients.slice(index, index + 3);
+      }
+    },
   };
 }
 
+async function text(opened: OpenReport, format: "table" | "csv" | "json"): Promise<string> {
+  let all = "";
+  for await (const piece of formatReport(opened, format)) all += piece;
+  return all;
+}
+
 /** The cells of the only row, as a program reads them. */
-function cellsOf(more: Partial<ReportRow>): Record<string, string> {
-  const [first] = parse<Record<string, string>>(formatReport(report([row(more)]), "csv"), { columns: true });
+async function cellsOf(more: Partial<ReportRow>): Promise<Record<string, string>> {
+  const [first] = parse<Record<string, string>>(await text(report([row(more)]), "csv"), { columns: true });
   assert.ok(first !== undefined);
   return first;
 }
 
 describe("report as CSV (R58)", () => {
-  it("has one line a recipient below its header", () => {
+  it("has one line a recipient below its header", async () => {
     assert.equal(
-      formatReport(
+      await text(
         report([row(), row({ address: "c@example.org", acceptedAt: undefined, durationMs: undefined })]),
         "csv",
       ),
@@ -63,33 +77,33 @@ describe("report as CSV (R58)", () => {
     );
   });
 
-  for (const start of ["=", "+", "-", "@", "\t", "\r", "\0"])
-    it(`is no formula when a cell starts with ${JSON.stringify(start)}`, () => {
-      const text = `${start}HYPERLINK("http://evil.example","x")`;
+  for (const start of ["=", "+", "-", "@", "\t", "\r", "\0", "＝", "＋", "－", "＠"])
+    it(`is no formula when a cell starts with ${JSON.stringify(start)}`, async () => {
+      const formula = `${start}HYPERLINK("http://evil.example","x")`;
       for (const column of ["address", "key", "reply", "messageId"] as const)
-        assert.equal(cellsOf({ [column]: text })[column], `'${text}`, column);
+        assert.equal((await cellsOf({ [column]: formula }))[column], `'${formula}`, column);
     });
 
-  it("leaves numbers and dates what they are", () => {
-    const cells = cellsOf({ line: 7, attempts: 2, durationMs: 0 });
+  it("leaves numbers and dates what they are", async () => {
+    const cells = await cellsOf({ line: 7, attempts: 2, durationMs: 0 });
     assert.deepEqual([cells.line, cells.attempts, cells.durationMs], ["7", "2", "0"]);
     assert.equal(cells.acceptedAt, "2026-01-05T09:00:00.000Z");
   });
 
-  it("keeps every text as it is behind the quotes, and no cell begins like a formula (property)", () => {
-    const text = fc.string({
-      unit: fc.constantFrom("a", '"', ",", ";", "\n", "\r", "=", "-", "@", "+", "\t", " ", "'", "é"),
+  it("keeps every text as it is behind the quotes, and no cell begins like a formula (property)", async () => {
+    const cell = fc.string({
+      unit: fc.constantFrom("a", '"', ",", ";", "\n", "\r", "=", "-", "@", "+", "\t", " ", "'", "é", "＝", "\0"),
       maxLength: 12,
     });
-    fc.assert(
-      fc.property(text, text, (reply, key) => {
-        const cells = cellsOf({ reply, key });
+    await fc.assert(
+      fc.asyncProperty(cell, cell, async (reply, key) => {
+        const cells = await cellsOf({ reply, key });
         for (const [cell, value] of [
           [cells.reply, reply],
           [cells.key, key],
         ]) {
           assert.ok(cell === value || cell === `'${String(value)}`);
-          assert.ok(!/^[=+\-@\t\r]/.test(String(cell)));
+          assert.ok(!/^[=+\-@\t\r\0＝＋－＠]/.test(String(cell)));
         }
         assert.equal(Object.keys(cells).length, 10);
       }),
@@ -98,8 +112,8 @@ describe("report as CSV (R58)", () => {
 });
 
 describe("report as a table (R58)", () => {
-  it("has a summary and aligned columns", () => {
-    const text = formatReport(
+  it("has a summary and aligned columns", async () => {
+    const shown = await text(
       report([
         row({ line: 2, reply: "250 Ok" }),
         row({
@@ -115,7 +129,7 @@ describe("report as a table (R58)", () => {
       ]),
       "table",
     );
-    assert.deepEqual(text.split("\n"), [
+    assert.deepEqual(shown.split("\n"), [
       "Campaign      /w/spring.mail.md",
       "Subject       Hello {{ name }}",
       "Sent through  work (smtp.example.com:587)",
@@ -132,34 +146,34 @@ describe("report as a table (R58)", () => {
     ]);
   });
 
-  it("stays plain text, one line a row, whatever servers and files say", () => {
+  it("stays plain text, one line a row, whatever servers and files say", async () => {
     const hostile = "550 \u001b[2J\u001b]0;x\u0007[click](command:evil)\u202e\r\nTotals  9 accepted\u2028\u009b1m";
-    const text = formatReport(
+    const shown = await text(
       report([row({ reply: hostile, key: hostile, address: hostile })], {
         campaign: { id: "x", file: hostile, subject: hostile },
       }),
       "table",
     );
-    assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/.test(text), JSON.stringify(text));
-    assert.equal(text.split("\n").length, 11);
-    assert.match(text, /550 \[click\]\(command:evil\) Totals {2}9 accepted/);
+    assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e]/.test(shown), JSON.stringify(shown));
+    assert.equal(shown.split("\n").length, 11);
+    assert.match(shown, /550 \[click\]\(command:evil\) Totals {2}9 accepted/);
   });
 
-  it("shortens what is endless and still aligns the other rows", () => {
-    const text = formatReport(report([row({ address: "x".repeat(10_000) }), row()]), "table");
-    const [endless, short] = text.split("\n").slice(9, 11);
+  it("shortens what is endless and still aligns the other rows", async () => {
+    const shown = await text(report([row({ address: "x".repeat(10_000) }), row()]), "table");
+    const [endless, short] = shown.split("\n").slice(9, 11);
     assert.ok((endless?.length ?? 0) < 700);
     assert.equal(short?.indexOf("accepted"), 6 + 60 + 2);
   });
 
-  it("says that a run is not finished, and survives an empty list", () => {
-    assert.match(formatReport(report([], { runs: [] }), "table"), /State {9}not finished/);
+  it("says that a run is not finished, and survives an empty list", async () => {
+    assert.match(await text(report([], { runs: [] }), "table"), /State {9}not finished/);
   });
 });
 
 describe("report as JSON (R58)", () => {
-  it("has the shape that programs rely on", () => {
-    const parsed = JSON.parse(formatReport(report([row({ key: "inv-7", class: "recipient" })]), "json")) as Report;
+  it("has the shape that programs rely on", async () => {
+    const parsed = JSON.parse(await text(report([row({ key: "inv-7", class: "recipient" })]), "json")) as Report;
     assert.deepEqual(Object.keys(parsed), ["campaign", "runs", "totals", "recipients"]);
     assert.deepEqual(Object.keys(parsed.totals).sort(), ["accepted", "failed", "pending", "skipped", "unknown"]);
     assert.deepEqual(Object.keys(parsed.recipients[0] ?? {}), [
@@ -176,10 +190,86 @@ describe("report as JSON (R58)", () => {
     ]);
   });
 
-  it("gives back every value", () => {
+  it("gives back every value", async () => {
     const original = report([row({ reply: '\u001b[1m"=1+1', key: "é" })]);
-    assert.deepEqual(JSON.parse(formatReport(original, "json")), JSON.parse(JSON.stringify(original)));
-    assert.ok(formatReport(original, "json").endsWith("}\n"));
+    const json = await text(original, "json");
+    const recipients = [row({ reply: '\u001b[1m"=1+1', key: "é" })];
+    assert.deepEqual(JSON.parse(json), JSON.parse(JSON.stringify({ ...original, recipients })));
+    assert.ok(json.endsWith("}\n"));
+  });
+});
+
+describe("report of a damaged journal (R57)", () => {
+  const note = "The journal is damaged. Until then, whoever is not accepted counts as unknown.";
+
+  it("says so first in a table, and in JSON", async () => {
+    assert.ok((await text(report([row()], { note }), "table")).startsWith(`Note          ${note}\nCampaign`));
+    assert.equal((JSON.parse(await text(report([row()], { note }), "json")) as Report).note, note);
+  });
+});
+
+describe("report of a long list (R44, R58)", () => {
+  const of = (outcome: ReportRow["outcome"], line: number): ReportRow =>
+    row({ outcome, line, address: `p${String(line)}@example.org`, acceptedAt: undefined, reply: undefined });
+  const list = (count: number, troubled: (line: number) => boolean): ReportRow[] =>
+    Array.from({ length: count }, (_, line) => of(troubled(line) ? "failed" : "accepted", line));
+
+  it("is a table whose columns go on beyond the first thousand rows", async () => {
+    const lines = (await text(report(list(2500, () => false)), "table")).split("\n");
+    assert.equal(lines.length, 6 + 1 + 2 + 2500 + 1);
+    assert.equal(lines.at(-2)?.indexOf("accepted"), lines[9]?.indexOf("accepted"));
+  });
+
+  /** What an editor shows, and how often the file was asked for. */
+  async function shown(
+    rows: readonly ReportRow[],
+  ): Promise<{ readonly lines: readonly string[]; readonly asked: number }> {
+    let asked = 0;
+    const everybody = (): Promise<string> => {
+      asked++;
+      return Promise.resolve("/state/report.csv");
+    };
+    const table = await formatTable(report(rows), { most: 10, everybody });
+    return { lines: table.split("\n"), asked };
+  }
+
+  const addresses = (lines: readonly string[]): readonly (string | undefined)[] =>
+    lines.filter((line) => /^\d/.test(line)).map((line) => /p\d+/.exec(line)?.[0]);
+
+  it("is whole, in the order of the list and without a word on files, up to its limit", async () => {
+    const rows = list(10, (line) => line > 7);
+    const { lines, asked } = await shown(rows);
+    assert.equal(asked, 0);
+    assert.deepEqual(
+      addresses(lines),
+      rows.map(({ line }) => `p${String(line)}`),
+    );
+    assert.equal(lines.join("\n"), await text(report(rows), "table"));
+  });
+
+  it("beyond it shows who failed or is unknown first, and where everybody is", async () => {
+    const rows = list(2000, (line) => line === 900 || line === 1500);
+    const { lines, asked } = await shown(rows);
+    assert.equal(asked, 1);
+    assert.equal(
+      lines[7],
+      "The list has 2,000 recipients; these are the 2 that failed or are unknown, then the first 8 of the others. Everybody is in /state/report.csv.",
+    );
+    assert.deepEqual(addresses(lines).slice(0, 4), ["p900", "p1500", "p0", "p1"]);
+    assert.equal(addresses(lines).length, 10);
+  });
+
+  it("counts those in trouble who do not fit, and says when nobody is", async () => {
+    const many = await shown(list(50, (line) => line % 2 === 0));
+    assert.match(many.lines[7] ?? "", /these are the first 10 of the 25 that failed or are unknown\. Everybody/);
+    const none = await shown(list(50, () => false));
+    assert.match(none.lines[7] ?? "", /none failed or unknown; these are the first 10\. Everybody/);
+  });
+});
+
+describe("report as JSON of nobody", () => {
+  it("has an empty list", async () => {
+    assert.deepEqual((JSON.parse(await text(report([]), "json")) as Report).recipients, []);
   });
 });
 
