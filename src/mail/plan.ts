@@ -333,7 +333,8 @@ async function refuseNewer(home: string, knownRunId: string | undefined): Promis
   return newest;
 }
 
-async function runNames(home: string): Promise<readonly string[]> {
+/** The names of the runs' folders in a campaign's folder of one world, oldest first; none where that is missing. */
+export async function runNames(home: string): Promise<readonly string[]> {
   const names = await readdir(home).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
