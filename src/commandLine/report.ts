@@ -1,7 +1,16 @@
 /** `report`: what is on record of the last run. */
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { formatReport, lastRun, openReport, plainText, readCampaign, type RunState, type World } from "../mail/index";
+import {
+  exportRows,
+  formatReport,
+  lastRun,
+  openReport,
+  plainText,
+  readCampaign,
+  type RunState,
+  type World,
+} from "../mail/index";
 import type { Context } from "./context";
 import { exit, Refusal, type Flags } from "./usage";
 
@@ -15,6 +24,10 @@ export async function report(context: Context, flags: Flags): Promise<number> {
     flags.account === "sandbox" ? ["sandbox"] : ["real", "sandbox", "outbox"],
     true,
   );
+  if (flags.rows !== undefined) {
+    await print(exportRows(plan, wantedRows(flags.rows)));
+    return exit.ok;
+  }
   const opened = await openReport(plan);
   // A table says it itself; a program that reads the rest gets the rows alone.
   if (opened.note !== undefined && format !== "table") process.stderr.write(`${plainText(opened.note, 500)}\n`);
@@ -22,8 +35,16 @@ export async function report(context: Context, flags: Flags): Promise<number> {
   return totals.failed + totals.unknown > 0 ? exit.problems : exit.ok;
 }
 
+/** The outcomes after `--rows`. */
+function wantedRows(text: string): readonly ("failed" | "unknown" | "pending")[] {
+  const words = text.split(",").map((word) => word.trim());
+  const known = (["failed", "unknown", "pending"] as const).filter((word) => words.includes(word));
+  if (known.length !== new Set(words).size) throw new Refusal("--rows takes failed, unknown and pending, with commas.");
+  return known;
+}
+
 /** Writes to stdout as fast as it is read; whoever has read enough (`| head`) may close it. */
-async function print(chunks: AsyncIterable<string>): Promise<void> {
+async function print(chunks: AsyncIterable<string | Buffer>): Promise<void> {
   await pipeline(Readable.from(chunks), process.stdout, { end: false }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== "EPIPE") throw error;
   });

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import {
   checkRows,
   createPlan,
+  forecastFor,
   lastRun,
   momentText,
   movedText,
@@ -86,7 +87,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     await refuseChangedId(context, prepared, campaignId);
   const check = await checkRows(prepared);
   refuseProblems([...problems, ...check.problems], check, flags);
-  await confirm(prepared, check, target, sender, flags);
+  await confirm(context, prepared, check, target, sender, flags);
   const plan = await createPlan(
     {
       ...context,
@@ -168,6 +169,7 @@ function refuseProblems(problems: readonly Problem[], check: CheckResult, flags:
 }
 
 async function confirm(
+  { stateDirectory, settings }: Context,
   prepared: Prepared,
   check: CheckResult,
   target: Target,
@@ -179,10 +181,19 @@ async function confirm(
   const { campaign } = prepared;
   const { counts, first } = check;
   const cc = [...campaign.cc, ...campaign.bcc].map(({ text }) => text);
+  const { account } = target;
+  const pace = paceOf(settings, account);
+  const fits = await forecastFor(
+    stateDirectory,
+    account,
+    { pace, messages: counts.mail, recipientsEach: 1 + cc.length },
+    systemClock,
+  );
   const lines = [
     `Send ${String(counts.mail)} messages?`,
     `  from       ${campaign.from?.text ?? sender.from ?? ""}`,
-    `  through    ${nameTarget(target)}, ${encryption(target.account)}, user ${target.account.user}`,
+    `  through    ${nameTarget(target)}, ${encryption(account)}, user ${account.user}`,
+    `  when       ${fits}`,
     `  first      ${first.join(", ")}`,
     ...(cc.length > 0 ? [`  cc, bcc    ${cc.join(", ")}`] : []),
     ...(counts.invalid > 0 ? [`  left out   ${String(counts.invalid)} rows that cannot be mailed`] : []),

@@ -43,6 +43,7 @@ export const options = {
   quiet: { type: "boolean" },
   root: { type: "string" },
   row: { type: "string" },
+  rows: { type: "string" },
   settings: { type: "string" },
   "skip-invalid": { type: "boolean" },
   "state-dir": { type: "string" },
@@ -64,6 +65,7 @@ export const usage = `bulk-mail: personalised mail to a list, from the command l
   bulk-mail send    FILE [--account ID] [--yes] [--skip-invalid] [--again] [--continue]
                          [--limit N] [--at TIME] [--dry-run DIR] [--quiet] [--approve] [--take-over]
   bulk-mail report  FILE [--account sandbox] [--format table|csv|json]
+  bulk-mail report  FILE --rows failed|unknown|pending[,…]   these rows of the list, to be mended and sent again
   bulk-mail resolve FILE                      who may have got the message, and where to look
   bulk-mail resolve FILE --as sent|retry [ADDRESS…] [--failed]
   bulk-mail doctor  --account ID [--format text|json] [--quiet] [--approve]

@@ -1,7 +1,9 @@
 /** How long a list takes at a pace, said before it is sent. */
+import type { Account } from "./account";
 import { dayMs } from "./rollingCounts";
 import type { Pace } from "./pace";
-import type { Usage } from "./quota";
+import type { Clock } from "./ports";
+import { mailboxDirectory, mailboxOf, readUsage, type Usage } from "./quota";
 import { openingAt } from "./sendingWindow";
 import { momentText } from "./waiting";
 
@@ -114,6 +116,18 @@ export function forecast({ pace, usage, messages, recipientsEach, now }: Forecas
   }
   today ??= messages;
   return { today, end: Math.round(end), spread: today < messages };
+}
+
+/** `forecastText` for messages through an account, with what its mailbox has sent in the last day. Throws for broken I/O. */
+export async function forecastFor(
+  stateDirectory: string,
+  account: Account,
+  about: Pick<ForecastRequest, "pace" | "messages" | "recipientsEach">,
+  clock: Clock,
+): Promise<string> {
+  const usage = await readUsage(mailboxDirectory(stateDirectory, mailboxOf(account)), clock);
+  const now = clock.now();
+  return forecastText(forecast({ ...about, usage, now }), about.messages, now);
 }
 
 /** `fits today, about 12 min` or `478 today, the rest until Thu 10:40`: no capital, no full stop. */

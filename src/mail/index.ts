@@ -16,7 +16,7 @@ export { accountHash, endpointChanges, endpointHash, endpointOf, readAuthorities
 export type { Files } from "./files";
 export { diskFiles, FileError, isBelow } from "./files";
 export type { Forecast, ForecastRequest } from "./forecast";
-export { forecast, forecastText } from "./forecast";
+export { forecast, forecastFor, forecastText } from "./forecast";
 export { ownerOfRuns } from "./holders";
 export type { ResolvedProxy } from "./httpProxy";
 export { resolveProxy } from "./httpProxy";
