@@ -451,12 +451,12 @@ describe("throttle: batches, hours and limits (R23, R25, R26)", () => {
                 if (event === "restart") restarts = true;
               }
             };
-            let failure: unknown;
+            let failure: Error | undefined;
             let running = lanes;
             for (let i = 0; i < lanes; i++)
               void lane()
                 .catch((error: unknown) => {
-                  failure ??= error;
+                  failure ??= error as Error;
                   end.abort();
                 })
                 .finally(() => running--);
