@@ -269,7 +269,13 @@ describe("throttle: batches, hours and limits (R23, R25, R26)", () => {
     const clock = new FakeClock(Date.UTC(2026, 0, 5, 16, 59, 30));
     const window = { days: ["mon", "tue"], from: "09:00", to: "17:00", zone: "UTC" } as const;
     const throttle = new Throttle(clock, paceWith({ window, perMinute: 1 }), await ledgerOf(clock));
-    assert.deepEqual(await times(clock, throttle, 1, 2), [0, 16 * hour + 30_000]);
+    assert.deepEqual(await times(clock, throttle, 1, 1), [0]);
+    assert.deepEqual(
+      await throttle.turn(1, never, hour),
+      { kind: "impatient", waiting: { why: "window", until: Date.UTC(2026, 0, 6, 9) } },
+      "seen at once, though the rate alone takes a minute",
+    );
+    assert.deepEqual(await times(clock, throttle, 1, 1), [16 * hour + 30_000]);
     assert.equal(clock.now(), Date.UTC(2026, 0, 6, 9));
   });
 
@@ -445,12 +451,12 @@ describe("throttle: batches, hours and limits (R23, R25, R26)", () => {
                 if (event === "restart") restarts = true;
               }
             };
-            let failure: unknown;
+            let failure: Error | undefined;
             let running = lanes;
             for (let i = 0; i < lanes; i++)
               void lane()
                 .catch((error: unknown) => {
-                  failure ??= error;
+                  failure ??= error as Error;
                   end.abort();
                 })
                 .finally(() => running--);
