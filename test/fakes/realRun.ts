@@ -52,13 +52,25 @@ export async function writeCampaign(
   });
 }
 
+/** Sends, or goes on with what is unfinished. */
+export function sendOnly(sandbox: Sandbox): Promise<Finished> {
+  return sandbox.run(["send", "hello.mail.md", ...through]);
+}
+
 /** Sends, or goes on with what is unfinished, and reads the report. */
 export async function sendCampaign(sandbox: Sandbox): Promise<RealRun> {
-  const finished = await sandbox.run(["send", "hello.mail.md", ...through]);
+  const finished = await sendOnly(sandbox);
   const told = await sandbox.run(["report", "hello.mail.md", "--format", "json"]);
   if (told.stdout === "") throw new Error(`${finished.stderr}${told.stderr}`);
   const report = JSON.parse(told.stdout) as Report;
   const by: RealRun["by"] = (outcome) =>
     report.recipients.filter((row) => row.outcome === outcome).map(({ address }) => address);
   return { ...finished, report, by };
+}
+
+/** The addresses that a run's log ends with this result for, in its order: one line each. */
+export function settledAs({ stderr }: Finished, result: "accepted" | "failed" | "unknown"): readonly string[] {
+  return [...stderr.matchAll(/^(\w+) +(\S+) \(line /gm)]
+    .filter(([, word]) => word === result)
+    .map(([, , who]) => String(who));
 }

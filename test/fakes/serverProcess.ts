@@ -15,6 +15,7 @@ export class ServerProcess {
   private readonly listeners = new Set<() => void>();
   private readonly logHandle: number;
   private readonly watcher: FSWatcher;
+  private closing: Promise<void> | undefined;
 
   /** @param logFile where everything started here writes; a server may write there by itself too */
   constructor(
@@ -73,8 +74,12 @@ export class ServerProcess {
     }
   }
 
-  /** Ends the programs and removes the folder. */
-  async close(): Promise<void> {
+  /** Ends the programs and removes the folder; once, however often it is asked. */
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
     for (const child of this.children) await stopChild(child);
     this.watcher.close();
     closeSync(this.logHandle);

@@ -57,6 +57,7 @@ describe("Debian's Postfix asks for patience", () => {
       assert.equal(run.code, 0, `${run.stdout}${run.stderr}${postfix.log}`);
       assert.match(run.stdout, /^9 accepted, 0 failed, 0 unknown, 0 pending, 0 skipped\.$/m);
       assertDelivered(await postfix.mails(9), list);
+      assert.doesNotMatch(postfix.log, /improper command pipelining/);
       const retries = lines(run, "retry");
       assert.ok(retries.length > 0, run.stderr);
       for (const retry of retries)
