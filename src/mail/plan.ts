@@ -311,7 +311,8 @@ export async function plannedFiles(plan: Plan): Promise<Files> {
 /** The detail of the error for an attachment that changed after the run was confirmed. */
 export const changedDetail = "has changed since the run was confirmed";
 
-async function runNames(home: string): Promise<readonly string[]> {
+/** The names of the runs' folders in a campaign's folder of one world, oldest first; none where that is missing. */
+export async function runNames(home: string): Promise<readonly string[]> {
   const names = await readdir(home).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;

@@ -3,12 +3,12 @@
  * that whoever sends from another machine hears of the run. It holds no address and no content, and may be committed.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import * as path from "node:path";
 import * as v from "valibot";
 import { isBelow, syncDirectory } from "./files";
-import { PlanError, worldOf, type Plan, type Totals } from "./plan";
+import { PlanError, runNames, worldOf, type Plan, type Totals } from "./plan";
 import type { Clock, Ports } from "./ports";
 import { plainText } from "./problems";
 import type { Ending } from "./sender";
@@ -149,10 +149,7 @@ export async function receiptWithoutJournal(
 ): Promise<Receipt | undefined> {
   const receipt = await readReceipt(campaignFile, campaignId);
   if (receipt === undefined) return undefined;
-  const runs = await readdir(campaignDirectory(stateDirectory, campaignId, "real")).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw error;
-  });
+  const runs = await runNames(campaignDirectory(stateDirectory, campaignId, "real"));
   return runs.some((name) => name.slice(5) === receipt.runId) ? undefined : receipt;
 }
 

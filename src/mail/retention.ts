@@ -7,7 +7,7 @@ import { readdir, rename, rm, rmdir } from "node:fs/promises";
 import * as path from "node:path";
 import { readHistory } from "./journal";
 import { acquireLock, type Lock } from "./lock";
-import { allRuns, PlanError, totalsOf, type Plan, type Totals, type World } from "./plan";
+import { allRuns, PlanError, runNames, totalsOf, type Plan, type Totals, type World } from "./plan";
 import type { Clock } from "./ports";
 import { campaignDirectory, isCampaignId } from "./stateDirectory";
 
@@ -90,7 +90,7 @@ export async function applyRetention(stateDirectory: string, days: number, clock
           await removeRun(home, plan);
           removed.push(past);
         }
-        if (!(await readdir(home)).some(isRun)) await removeWhole(home);
+        if ((await runNames(home)).length === 0) await removeWhole(home);
       } finally {
         await lock.release();
       }
@@ -116,7 +116,7 @@ async function expiredPlans(
   const expired: Plan[] = [];
   const home = campaignDirectory(stateDirectory, campaignId, world);
   const plans = await allRuns(stateDirectory, campaignId, world);
-  for (const name of (await namesIn(home)).filter(isRun).sort()) {
+  for (const name of await runNames(home)) {
     const directory = path.join(home, name);
     const plan = plans.find((one) => one.directory === directory);
     // One that cannot be read may be unfinished.
@@ -192,8 +192,4 @@ async function namesIn(directory: string): Promise<readonly string[]> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;
   });
-}
-
-function isRun(name: string): boolean {
-  return /^\d{4}-[0-9a-f-]{36}$/.test(name);
 }

@@ -20,6 +20,7 @@ interface Archive {
   version: unknown;
   campaignId: string;
   sha256: string;
+  handOver?: unknown;
   runs: Record<string, Record<string, string>>;
 }
 
@@ -106,7 +107,7 @@ describe("history archive (R57)", () => {
   it("carries every run to another machine, to the byte", async () => {
     const first = await sendOne(here);
     const second = await sendOne(here, first.runId);
-    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 2 });
+    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 2, goesOn: false });
     const arrived = await lastRun(there, campaignId, "real");
     assert.equal(arrived?.plan.runId, second.runId);
     assert.deepEqual(arrived.totals, { accepted: 1, failed: 0, unknown: 0, skipped: 0, pending: 1 });
@@ -142,14 +143,17 @@ describe("history archive (R57)", () => {
     await writeFile(path.join(known, "journal-000009.jsonl"), "");
     const before = await filesOf(known);
     const second = await sendOne(here, first.runId);
-    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 1 });
+    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 1, goesOn: false });
     assert.deepEqual(await filesOf(known), before);
-    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 0 });
+    assert.deepEqual(await bring(there, await exportHistory(second)), { runs: 0, goesOn: false });
   });
 
   it("refuses an unfinished last run: two machines would both send the rest, or what an archive plans", async () => {
     const plan = await sendOne(here, undefined, false);
-    await assert.rejects(bring(there, await exportHistory(plan)), /not finished/);
+    await assert.rejects(exportHistory(plan), /not finished.*hand it over/);
+    const given = unpack(await exportHistory(plan, { handOver: true }));
+    const bytes = pack(given, (one) => delete one.handOver);
+    await assert.rejects(bring(there, bytes), /not finished/);
     assert.equal(await lastRun(there, campaignId, "real"), undefined);
   });
 
@@ -160,7 +164,7 @@ describe("history archive (R57)", () => {
     assert.ok(lock.kind === "held");
     await assert.rejects(bring(there, bytes), /being sent right now/);
     await lock.release();
-    assert.deepEqual(await bring(there, bytes), { runs: 1 });
+    assert.deepEqual(await bring(there, bytes), { runs: 1, goesOn: false });
   });
 
   it("starts over after an import that was killed", async () => {
@@ -194,7 +198,7 @@ describe("history archive (R57)", () => {
           there,
           pack(archive, () => {}),
         ),
-        { runs: 1 },
+        { runs: 1, goesOn: false },
       );
     });
 
@@ -247,6 +251,22 @@ describe("history archive (R57)", () => {
     async function left(): Promise<readonly string[]> {
       return (await readdir(folder)).filter((name) => name === "there");
     }
+
+    it("a copy that is not what the plan says, or lies elsewhere: nobody is mailed from another file", async () => {
+      const planText = Buffer.from(archive.runs[run]?.["plan.json"] ?? "", "base64").toString();
+      const { sha256 } = (JSON.parse(planText) as Plan).copies[0]!;
+      for (const changed of [
+        planText.replaceAll("000-campaign", "../../../../../etc/hostname"),
+        planText.replaceAll(
+          sha256,
+          sha256.replace(/^./, (first) => (first === "0" ? "1" : "0")),
+        ),
+      ]) {
+        assert.notEqual(changed, planText);
+        const content = Buffer.from(changed).toString("base64");
+        await refused(pack(archive, (one) => (one.runs[run] = { ...one.runs[run], "plan.json": content })));
+      }
+    });
 
     it("a journal that is damaged, before it is in its place", async () => {
       const change = (one: Archive): void => {
