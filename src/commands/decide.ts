@@ -51,9 +51,10 @@ export async function resolveUnknown(services: Services, campaign: vscode.Uri): 
     unknown.map((one) => ({ ...lineOf(one), one })),
   );
   if (chosen === undefined || chosen.length === 0) return;
-  const people = `${chosen.length.toLocaleString("en")} ${chosen.length === 1 ? "recipient" : "recipients"}`;
   const answer = await services.dialogs.choose(
-    `Do these ${people} have the message?`,
+    chosen.length === 1
+      ? "Does this 1 recipient have the message?"
+      : `Do these ${chosen.length.toLocaleString("en")} recipients have the message?`,
     [
       ...chosen.slice(0, 5).map(({ one }) => plainText(one.address, 80)),
       ...(chosen.length > 5 ? [`and ${String(chosen.length - 5)} more`] : []),

@@ -1,8 +1,8 @@
 /** A receipt beside a campaign tells of a run that nobody here knows: whom it mailed, only its own machine can say. */
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
-import { commands } from "../contributions";
 import { plainText } from "../mail/index";
+import { importJournal } from "./records";
 import type { Services } from "./services";
 
 const importIt = "Import Journal…";
@@ -25,6 +25,6 @@ export async function mailedElsewhere(
     `${receipt.text}\nWithout that journal, whoever has the message already is mailed a second time.`,
     [importIt, allTheSame],
   );
-  if (answer === importIt) await vscode.commands.executeCommand(commands.importJournal.id, campaign);
+  if (answer === importIt) await importJournal(services, campaign);
   return answer === allTheSame ? receipt.mailed : undefined;
 }

@@ -41,9 +41,9 @@ export const say = {
     "The server does not pass on mail to other domains for this account. Sign in, or use the server of your own provider.",
   tooLarge: "The message is larger than the server takes. Use smaller attachments.",
   tooMany: "The server takes fewer addresses in one message. Use fewer in cc and bcc.",
-  quota: "The account's allowance is used up for now. Resume later: nothing that was sent is sent again.",
+  quota: "The account's allowance is used up for now. The run waits and goes on by itself; nobody is mailed twice.",
   tenantQuota:
-    "The allowance of the whole organisation is used up, not only this account's. Resume later: nothing that was sent is sent again.",
+    "The allowance of the whole organisation is used up, not only this account's. The run waits and goes on by itself; nobody is mailed twice.",
   slow: "The server asks to slow down. The run goes on by itself after a pause.",
   connections: "The server takes fewer connections at once. The run goes on by itself after a pause.",
   busy: "The server cannot take this message now. It is tried again later.",
