@@ -143,13 +143,10 @@ export class Lanes {
     for (let index = 0; index < this.connections && !this.resting.aborted; index++) {
       if (taken.has(index)) continue;
       const lane = new Lane(index, this.context.delivery.transport());
-      const driven = this.drive(lane)
-        .catch((error: unknown) => {
-          this.failure ??= error;
-          this.halt.abort();
-        })
-        .finally(() => this.lanes.delete(lane));
-      this.lanes.set(lane, driven);
+      this.lanes.set(
+        lane,
+        this.drive(lane).finally(() => this.lanes.delete(lane)),
+      );
     }
   }
 
@@ -157,19 +154,28 @@ export class Lanes {
     return Math.max(1, Math.min(this.pace.connections, this.atMost));
   }
 
+  /** Never throws: what broke is in `failure`, and brings the others to rest. */
   private async drive(lane: Lane): Promise<void> {
-    let next: Promise<Ready | undefined> | undefined;
+    let ahead: Promise<Ready | undefined> | undefined;
+    const prepare = (): void => {
+      ahead ??= this.next();
+      // Whoever takes it hears of its failure, maybe much later.
+      ahead.catch(() => {});
+    };
     try {
       for (;;) {
-        const ready = await (next ?? this.next());
-        next = undefined;
+        const ready = await (ahead ?? this.next());
+        ahead = undefined;
         if (ready === undefined) return;
         // The pace was lowered meanwhile.
         if (lane.index >= this.connections) return this.again(ready.entry);
-        await this.deliver(lane, ready, () => (next ??= this.next()));
+        await this.deliver(lane, ready, prepare);
       }
+    } catch (error) {
+      this.failure ??= error;
+      this.halt.abort();
     } finally {
-      const left = await next?.catch(() => undefined);
+      const left = await ahead?.catch(() => undefined);
       if (left !== undefined) this.again(left.entry);
       await lane.transport.close();
     }
@@ -274,14 +280,17 @@ export class Lanes {
     };
     try {
       await this.open(lane);
+      const { signal } = lane;
       const receipt = await lane.transport.send(
         message,
         async () => {
           await this.gate(attempt, reservation);
+          // Given up on while the disk took its time: the lane may be at another message.
+          if (signal.aborted) throw new GateClosed("resting");
           lane.enter("handedOver", clock.monotonic());
           onward();
         },
-        lane.signal,
+        signal,
       );
       this.outcomes.accepted(attempt, receipt);
     } catch (error) {
