@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseCampaign, wholeFileField } from "../../src/mail/campaign";
 import type { Field } from "../../src/mail/campaign";
+import { fileStart } from "../../src/mail/problems";
 import type { Fix, Problem, Range } from "../../src/mail/problems";
 
 const file = "/mail/spring.mail.md";
@@ -187,6 +188,26 @@ body: newsletter.html
   });
 
   describe("problems", () => {
+    it("names keys that stand twice, at their second place and three at most (R50)", () => {
+      const text = campaign("from: a@example.com\nfrom: b@example.com\n");
+      const [problem, ...more] = parse(text).problems;
+      assert.match(problem?.message ?? "", /this key stands twice/);
+      assert.deepEqual([problem?.range.start.line, at(text, problem?.range ?? fileStart), more], [5, "from", []]);
+      const many = parse(campaign("from: a@example.com\n".repeat(3000))).problems;
+      assert.deepEqual(codes(many), ["frontMatter.yaml", "frontMatter.yaml", "frontMatter.yaml"]);
+    });
+
+    it("tries quotes around single values only where a few lines are wrong, and says the first three else (R50)", () => {
+      const lines = (count: number): string =>
+        Array.from({ length: count }, (_, i) => `x${String(i)}: a: b: c\n`).join("");
+      const quotes = (count: number): number =>
+        codes(parse(campaign(lines(count))).problems).filter((code) => code === "frontMatter.quotes").length;
+      assert.equal(quotes(3), 3);
+      const hopeless = codes(parse(campaign(lines(80))).problems);
+      assert.equal(hopeless.filter((code) => code === "frontMatter.quotes").length, 0);
+      assert.equal(hopeless.filter((code) => code === "frontMatter.yaml").length, 3);
+    });
+
     it("names a file without front matter, and one whose front matter never ends", () => {
       assert.deepEqual(codes(parse("Hello").problems), ["frontMatter.missing"]);
       assert.deepEqual(codes(parse("").problems), ["frontMatter.missing"]);
