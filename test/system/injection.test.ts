@@ -212,7 +212,8 @@ describe("injection (R50, R51, R60)", () => {
             assert.ok(!unseen.test(only?.name ?? ""), about);
           }
           assert.ok(!unseen.test(mail.subject ?? ""), about);
-          assert.ok(!unseen.test(message.header("x-campaign") ?? ""), about);
+          const header = mail.headers.get("x-campaign");
+          assert.ok(typeof header === "string" && !unseen.test(header), about);
           assert.match(
             message.header("list-unsubscribe") ?? "",
             /^<https:\/\/example\.com\/u\?who=[\w.%~ -]*>$/,
@@ -335,31 +336,64 @@ describe("injection (R50, R51, R60)", () => {
       assert.equal(server.connections, 0);
     });
 
-    it("R60 front matter with line ends in its texts: the sender, a file's name, the reply address", async () => {
-      const sign = "\\r\\nBcc: evil@evil.example\\r\\n";
-      await sandbox.write({
-        "hello.mail.md": simple(
-          `replyTo: "R${sign} <reply@example.com>"\nattachments: ["files/a\\u202etxt.exe"]\nheaders: { X-Campaign: "x${sign}y" }\n`,
-          "Hello\n",
-          `N${sign} <{{ email }}>`,
-        )
-          .replace("subject: Hello", `subject: "Hello${sign}"`)
-          .replace("from: ada@example.com", `from: "Ada${sign} <ada@example.com>"`),
-        "people.csv": "email\na@example.com\n",
-        "files/a\u202etxt.exe": "text",
-      });
+    it("R60 line ends and turned text in front matter stay in the texts where they stand, or are refused", async () => {
+      const sign = "\\r\\nBcc: evil at evil.example\\u2028\\u202e\\r\\n";
+      const hostile = simple(
+        `replyTo: "R${sign} <reply@example.com>"\nheaders: { X-Campaign: "x${sign}y" }\n`,
+        "Hello\n",
+      )
+        .replace("subject: Hello", `subject: "Hello${sign}"`)
+        .replace("from: ada@example.com", `from: "Ada${sign} <ada@example.com>"`);
+      const list = "email\na@example.com\n";
+      await sandbox.write({ "hello.mail.md": hostile, "people.csv": list, "files/a\u202etxt.exe": "text" });
       const { code, stderr } = await sandbox.run(words);
-      const all = messages();
-      if (code !== 0) {
-        assert.equal(code, 1, stderr);
-        assert.deepEqual([all, unseenInLines.test(stderr)], [[], false]);
-        await sandbox.write({ "hello.mail.md": "" });
-        return;
-      }
+      assert.equal(code, 0, stderr);
+      const [message, ...more] = messages();
+      assert.deepEqual([message?.to, more], [["a@example.com"], []]);
+      const expected = ownHeaders.filter((name) => !["cc", "list-unsubscribe"].includes(name));
+      assert.deepEqual([...(message?.headers ?? [])].sort(), expected);
+      const mail = await simpleParser(message?.source ?? "");
+      assert.equal(mail.subject, "Hello Bcc: evil at evil.example");
       assert.deepEqual(
-        all.map(({ to }) => to),
-        [["a@example.com"]],
+        [mail.from, mail.replyTo].map((field) => field?.value),
+        [
+          [{ name: "Ada Bcc: evil at evil.example", address: "ada@example.com" }],
+          [{ name: "R Bcc: evil at evil.example", address: "reply@example.com" }],
+        ],
       );
+      const { connections } = server;
+      for (const [written, replaced] of [
+        ["replyTo:", 'attachments: ["files/a\\u202etxt.exe"]\nreplyTo:'],
+        ['to: "{{ email }}"', 'to: "N\\r\\nBcc: <evil@evil.example>\\r\\n <{{ email }}>"'],
+        ['to: "{{ email }}"', 'to: "{{ email }}"\nbcc: "x\\r\\nRCPT TO:<evil@evil.example>, a@evil.example"'],
+      ] as const) {
+        await sandbox.write({ "hello.mail.md": hostile.replace(written, replaced) });
+        const refusal = await sandbox.run([...words, "--again"]);
+        assert.equal(refusal.code, 1, refusal.stderr + refusal.stdout);
+        assert.deepEqual(unseenInLines.exec(refusal.stderr), null);
+      }
+      assert.equal(server.connections, connections);
+    });
+
+    it("R50 a hostile campaign file is judged in the end, with few words", async () => {
+      const front = (lines: string): string => simple(lines, "Hello\n");
+      const files: Readonly<Record<string, readonly [text: string, code: number]>> = {
+        "a megabyte of front matter": [front(`x: ${"a".repeat(1_000_000)}\n`), 1],
+        "300 broken lines": [front("x: a: b: c\n".repeat(300)), 1],
+        "thousands of brackets": [front(`x: ${"[".repeat(50_000)}\n`), 1],
+        "thousands of aliases": [front(`x: ${"*a ".repeat(20_000)}\n`), 1],
+        "deep tags": [simple("", `${"{% if email %}".repeat(10_000)}x${"{% endif %}".repeat(10_000)}`), 1],
+        "deep tags that never end": [simple("", "{% if email %}".repeat(10_000)), 1],
+        "10,000 placeholders": [simple("", "{{ email }} ".repeat(10_000)), 0],
+        "a megabyte of braces": [simple("", "{{".repeat(500_000)), 1],
+      };
+      await sandbox.write({ "people.csv": "email\na@example.com\n" });
+      for (const [name, [text, expected]] of Object.entries(files)) {
+        await sandbox.write({ "hello.mail.md": text });
+        const { code, stdout, stderr } = await sandbox.run(["check", "hello.mail.md"]);
+        assert.equal(code, expected, `${name}: ${stderr}${stdout.slice(0, 500)}`);
+        assert.ok(stdout.length < 5_000 && stderr === "", `${name}: ${stderr}${stdout.slice(0, 500)}`);
+      }
     });
 
     it("R44, R51 cells of a megabyte in body, subject, name and address: sent in lines that SMTP allows, or refused", async () => {
@@ -440,7 +474,7 @@ describe("injection (R50, R51, R60)", () => {
       const { code, stderr } = await sandbox.run([...words, "--skip-invalid"]);
       assert.equal(code, 1, stderr);
       const { stdout } = await sandbox.run(["report", "hello.mail.md", "--format", "csv"]);
-      const records = parseCsv<string[]>(stdout, { columns: false });
+      const records = parseCsv(stdout);
       assert.equal(records.length, rows.length + 1);
       for (const record of records) for (const cell of record) assert.doesNotMatch(cell, /^[=+\-@\t\r]/);
     });
@@ -453,31 +487,33 @@ describe("injection (R50, R51, R60)", () => {
     const steps = ["connect", "EHLO", "MAIL", "RCPT", "DATA", "dot"] as const;
 
     // The engine keeps a megabyte of a reply.
-    const sizes = { "550": 900_000, "450": 1_500_000 } as const;
-    for (const step of steps)
-      for (const [code, size] of Object.entries(sizes))
-        it(`R35, R58 ${code} at ${step} with ${String(size)} characters is plain and short wherever it is kept`, async () => {
-          const line = Buffer.from(evil.repeat(Math.ceil(size / evil.length)).slice(0, size)).toString("utf8");
-          await open(({ command }) =>
-            command === step ? { reply: `${code} 5.0.0 ${line}`.replace("5.0.0", `${code.charAt(0)}.0.0`) } : undefined,
-          );
-          await sandbox.write({ ...smallCampaign(2) });
-          const { stderr, stdout, code: exit } = await sandbox.run(words);
-          assert.notEqual(exit, 0);
-          assert.ok(stdout.length + stderr.length < 10_000, String(stdout.length + stderr.length));
-          const kept = [stderr, stdout];
-          for (const format of ["table", "json"])
-            kept.push((await sandbox.run(["report", "hello.mail.md", "--format", format])).stdout);
-          // The journal, the report as CSV that every run leaves, and whatever else lies there.
-          for (const file of await readdir(sandbox.state, { recursive: true, withFileTypes: true }))
-            if (file.isFile()) kept.push(await readFile(path.join(file.parentPath, file.name), "utf8"));
-          assert.ok(kept.length > 5, "report and journal are there");
-          for (const text of kept) {
-            assert.ok(!unseenInLines.test(text));
-            assert.ok(!/\\u00(?:[01]|7f|[89])/i.test(text), "nor escaped");
-            assert.ok(text.split("\n").every((one) => one.length < 2_000));
-          }
-        });
+    const replies = [
+      ...steps.flatMap((step) => [["550", step, 900_000] as const, ["450", step, 1_500_000] as const]),
+      ["250", "dot", 900_000] as const,
+    ];
+    for (const [code, step, size] of replies)
+      it(`R35, R58 ${code} at ${step} with ${String(size)} characters is plain and short wherever it is kept`, async () => {
+        const line = Buffer.from(evil.repeat(Math.ceil(size / evil.length)).slice(0, size)).toString("utf8");
+        await open(({ command }) =>
+          command === step ? { reply: `${code} ${code.charAt(0)}.0.0 ${line}` } : undefined,
+        );
+        await sandbox.write({ ...smallCampaign(2) });
+        const { stderr, stdout, code: exit } = await sandbox.run(words);
+        assert.equal(exit === 0, code === "250", stdout);
+        assert.ok(stdout.length + stderr.length < 10_000, String(stdout.length + stderr.length));
+        const kept = [stderr, stdout];
+        for (const format of ["table", "json"])
+          kept.push((await sandbox.run(["report", "hello.mail.md", "--format", format])).stdout);
+        // The journal, the report as CSV that every run leaves, and whatever else lies there.
+        for (const file of await readdir(sandbox.state, { recursive: true, withFileTypes: true }))
+          if (file.isFile()) kept.push(await readFile(path.join(file.parentPath, file.name), "utf8"));
+        assert.ok(kept.length > 5, "report and journal are there");
+        for (const text of kept) {
+          assert.ok(!unseenInLines.test(text));
+          assert.ok(!/\\u00(?:[01]|7f|[89])/i.test(text), "nor escaped");
+          assert.ok(text.split("\n").every((one) => one.length < 2_000));
+        }
+      });
   });
 });
 
