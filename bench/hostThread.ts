@@ -48,6 +48,7 @@ async function main(): Promise<void> {
         pace: flatOut(5),
         fingerprint,
         previousRunId: undefined,
+        startAt: undefined,
         stateDirectory: path.join(folder, "state"),
         target: { kind: "smtp", account, caSha256: undefined },
       });

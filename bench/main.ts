@@ -2,9 +2,17 @@
 import { eventLoop } from "./eventLoop";
 import { bigList } from "./bigList";
 import { memory } from "./memory";
+import { script } from "./processes";
 import { throughput } from "./throughput";
 
-const topics: Readonly<Record<string, () => Promise<void>>> = { throughput, eventLoop, bigList, memory };
+const topics: Readonly<Record<string, () => Promise<void>>> = {
+  throughput,
+  eventLoop,
+  bigList,
+  memory,
+  // Forks itself, so it must be a file of its own.
+  resume: () => script("resume.js"),
+};
 
 async function main(): Promise<void> {
   const wanted = new RegExp(process.env.BENCH_ONLY ?? "", "i");

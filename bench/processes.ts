@@ -1,5 +1,6 @@
 /** Processes of their own for everything that is measured, and for the other side. */
 import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import * as path from "node:path";
 
 /** What one run of a sender tells. */
@@ -36,6 +37,12 @@ export async function serve(file: string, order: object = {}): Promise<{ child: 
   child.send(order);
   const { port } = await message<{ port: number }>(child);
   return { child, port };
+}
+
+/** Runs a child that prints its own results. */
+export async function script(file: string): Promise<void> {
+  const [code] = (await once(start(file), "exit")) as [number | null];
+  if (code !== 0) throw new Error(`${file} ended with ${String(code)}`);
 }
 
 /** The child's next message. */
