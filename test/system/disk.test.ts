@@ -121,7 +121,8 @@ describe("a disk that fails (R57)", function () {
       const first = await sandbox.run([...send, "--quiet"]);
       const told = first.stdout + first.stderr;
       assert.equal(first.code, 3, told);
-      assert.match(told, /\(ENOSPC\)/, told);
+      // The first write that meets the end of the disk may be cut short, which is no error of the system yet.
+      assert.match(told, /\((?:ENOSPC|.*bytes written)\).*Free space/, told);
       assert.doesNotMatch(told, /^ +at /m, "a trace is no sentence");
       const before = server.accepted.length;
       assert.ok(before > 0 && before < count, `${String(before)} messages left`);

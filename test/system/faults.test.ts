@@ -86,7 +86,7 @@ const always: Readonly<Record<Moment, Row>> = {
 const table = new Map<string, readonly string[]>();
 
 describe("the fault matrix (R29-R33, R57)", function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   let folder: string;
   let cells = 0;
 
