@@ -16,8 +16,8 @@ export interface LaneWatchOptions {
   readonly connectingMs: number;
   readonly silenceMs?: number | undefined;
   /** Nothing came for `ms` on a lane; told once a message and phase. */
-  onSilence(lane: Lane, ms: number): void;
-  onWake(): void;
+  readonly onSilence: (lane: Lane, ms: number) => void;
+  readonly onWake: () => void;
 }
 
 /** Watches `lanes`, which come and go, until `signal` aborts. */

@@ -72,7 +72,8 @@ export class Lanes {
   private readonly resting: AbortSignal;
   private readonly lanes = new Map<Lane, Promise<void>>();
   private ending: Ending | undefined;
-  private failure: unknown;
+  /** What broke, of code or disk. */
+  private failure: { readonly error: unknown } | undefined;
   private signedIn: Promise<void> | undefined;
   private begunMessages = 0;
   /** What the server said that it takes at once. */
@@ -123,7 +124,7 @@ export class Lanes {
     while (this.lanes.size > 0) await Promise.race(this.lanes.values());
     over.abort();
     await this.queue.close();
-    if (this.failure !== undefined) throw this.failure;
+    if (this.failure !== undefined) throw this.failure.error;
     const ending = this.ending ?? this.quietEnding();
     const what = ending.kind === "finished" ? "finish" : "stop";
     // Who lost the lock writes nothing more.
@@ -168,11 +169,14 @@ export class Lanes {
         ahead = undefined;
         if (ready === undefined) return;
         // The pace was lowered meanwhile.
-        if (lane.index >= this.connections) return this.again(ready.entry);
+        if (lane.index >= this.connections) {
+          this.again(ready.entry);
+          return;
+        }
         await this.deliver(lane, ready, prepare);
       }
     } catch (error) {
-      this.failure ??= error;
+      this.failure ??= { error };
       this.halt.abort();
     } finally {
       const left = await ahead?.catch(() => undefined);
@@ -250,14 +254,18 @@ export class Lanes {
     if (turn.kind !== "go") {
       if (turn.kind === "impatient") this.end({ kind: "later", waiting: turn.waiting });
       if (turn.kind === "never") this.end({ kind: "broken", text: turn.text });
-      return this.again(entry);
+      this.again(entry);
+      return;
     }
     const { reservation } = turn;
     // Somebody may have left since it was made.
     const isOld =
       clock.monotonic() - made.madeAt > freshMs || (await this.suppressed(made.message.envelope.to)) !== false;
     const ready = isOld ? await this.make(entry) : made;
-    if (ready === undefined) return reservation?.giveBack();
+    if (ready === undefined) {
+      reservation?.giveBack();
+      return;
+    }
     await this.attempt(lane, ready, reservation, onward);
   }
 

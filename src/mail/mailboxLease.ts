@@ -18,7 +18,7 @@ export interface LeaseOptions {
   readonly signal: AbortSignal;
   /** Milliseconds. */
   readonly patience: number;
-  onWait(waiting: Waiting): void;
+  readonly onWait: (waiting: Waiting) => void;
 }
 
 /** The lease; or what it waited for when its patience was at an end; or undefined when it was told to stop. */

@@ -256,7 +256,7 @@ export function plainText(text: string, limit = 300): string {
   const clean = text
     // ANSI sequences whole, so that their letters do not stay behind.
     .replace(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/gu, "")
-    .replace(/[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu, "")
+    .replace(/[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu, "")
     .replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
     .trim();
   const characters = Array.from(clean);

@@ -8,6 +8,7 @@ import type { OutcomeClass } from "./classify";
 import { readHistory, type History } from "./history";
 import { JournalDetails } from "./journalDetails";
 import { plannedFiles, PlanError, runsOf, totalsOf, type Plan, type Target, type Totals } from "./plan";
+import { plainText } from "./problems";
 import { prepareCampaign, type Entry, type Prepared } from "./preflight";
 import { formatReport } from "./reportFormats";
 
@@ -141,12 +142,15 @@ async function* rowsOf(plan: Plan, prepared: Prepared, history: History): AsyncG
   }
 }
 
+/** Longer than any address (RFC 5321 §4.5.3.1.3), characters. */
+const cellLimit = 330;
+
 function rowOf(entry: Entry, history: History, details: JournalDetails): ReportRow {
   const outcome = outcomeOf(entry, history);
   const line = entry.row.line + 1;
   if (entry.kind !== "mail")
     return {
-      address: entry.address,
+      address: plainText(entry.address, cellLimit),
       key: undefined,
       line,
       outcome,
@@ -160,8 +164,8 @@ function rowOf(entry: Entry, history: History, details: JournalDetails): ReportR
   const known = details.of(entry.identity);
   const settledAt = outcome === "accepted" ? known?.settledAt : undefined;
   return {
-    address: entry.to.address,
-    key: entry.key,
+    address: plainText(entry.to.address, cellLimit),
+    key: entry.key === undefined ? undefined : plainText(entry.key, cellLimit),
     line,
     outcome,
     class: outcome === "unknown" ? "unknown" : known?.class,

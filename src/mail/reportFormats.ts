@@ -47,8 +47,8 @@ async function* csvOf(report: OpenReport): AsyncGenerator<string> {
 /** RFC 4180 quoting; a spreadsheet would run a cell that begins like a formula (OWASP ASVS 1.2.10), full-width signs too. */
 function csvCell(value: string | number | undefined): string {
   if (value === undefined) return "";
-  const text = typeof value === "string" && /^[=+\-@\t\r\0＝＋－＠]/.test(value) ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = typeof value === "string" && /^[=+\-@\t\r\n\0＝＋－＠]/.test(value) ? `'${value}` : String(value);
+  return /[",;\t\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 async function* jsonOf(report: OpenReport): AsyncGenerator<string> {

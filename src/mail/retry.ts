@@ -63,6 +63,8 @@ export function decide(failure: Failure, attempts: Attempts, pace: Pace, random:
         delayMs: Math.max(
           asked ?? 0,
           half(backoff(initial * throttledFactor, attempts.inARow, max * throttledCap), random),
+          // A sign-in that is put off is not knocked at: providers lock accounts for that.
+          failure.stage === "auth" ? initial * deferredFactor : 0,
         ),
         why: "server",
       };

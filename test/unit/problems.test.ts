@@ -21,6 +21,7 @@ describe("problems: text that is safe to show (R35)", () => {
     ["NUL and bell", "a\u0000\u0007b", "a b"],
     ["bidi override", "a\u202egnp.exe\u2069", "agnp.exe"],
     ["invisible characters", "a\u200b\u2060\ufeffb", "ab"],
+    ["soft hyphens, tags and other invisible characters", "a\u00ad\u061c\u180e\ufff9\ufffb\u{e0041}b", "ab"],
     ["spaces around", "  a b \n", "a b"],
     ["markup", "[x](command:evil) <b>", "[x](command:evil) <b>"],
   ];

@@ -113,6 +113,10 @@ describe("retry (R29, R30, R31)", () => {
     );
   });
 
+  it("does not knock again for five minutes where the sign-in was put off: providers lock accounts for that", () => {
+    assert.deepEqual(bounds("throttled", { inARow: 1 }, "auth"), [300_000, 300_000]);
+  });
+
   it("stops when slowing down does not help, and never blames the recipient", () => {
     assert.deepEqual(decide(failure("throttled"), { recipient: 1, inARow: 5 }, pace, lowest), { kind: "stop" });
     assert.equal(decide(failure("throttled"), { recipient: 99, inARow: 1 }, pace, lowest).kind, "hold");
@@ -224,7 +228,7 @@ describe("retry (R29, R30, R31)", () => {
           const asked = Math.max(0, Math.min(about.retryAfterMs ?? 0, 24 * hour));
           const caps = {
             offline: max,
-            throttled: Math.max(asked, max * 6),
+            throttled: Math.max(asked, max * 6, about.stage === "auth" ? initial * 60 : 0),
             deferred: Math.max(asked, initial * 60, max * 48),
             quota: 24 * hour,
           };

@@ -269,7 +269,9 @@ describe("what a run waits for (R23, R25, R26, R57)", () => {
     const slept = new EventTarget();
     const logger = {
       debug: () => {},
-      info: (text: string) => void (text.includes("slept") && slept.dispatchEvent(new Event("slept"))),
+      info: (text: string) => {
+        if (text.includes("slept")) slept.dispatchEvent(new Event("slept"));
+      },
       warn: () => {},
       error: () => {},
     };

@@ -132,7 +132,8 @@ export class SmtpTransport implements Transport {
       return raw.stage === "body" || raw.stage === "reply"
         ? new SendError(classify({ stage: "reply" }))
         : own("stopped", raw.stage);
-    const failure = this.words.judge(raw);
+    // The wall clock: a server may name the moment when it takes mail again.
+    const failure = this.words.judge({ ...raw, sender: envelope.from, now: Date.now() });
     const isOneOfSeveral = raw.refused !== undefined && envelope.to.length > 1;
     return new SendError(
       isOneOfSeveral && failure.class === "recipient" ? { ...failure, text: ownFailures.partlyRefused.text } : failure,
