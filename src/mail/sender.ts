@@ -203,14 +203,13 @@ export async function runCampaign(
 
 /** Doubts of earlier stretches: their body may have left, so they are unknown until a person says more. */
 function settleDoubts(journal: Journal, ports: Ports): void {
-  for (const [k, fate] of journal.history.fates)
-    if (fate.outcome === "doubt")
-      journal.append({
-        t: "unknown",
-        k,
-        why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
-        at: ports.clock.now(),
-      });
+  for (const k of journal.history.fates.inDoubt())
+    journal.append({
+      t: "unknown",
+      k,
+      why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
+      at: ports.clock.now(),
+    });
 }
 
 function lockedEnding(busy: Busy): Ending {
