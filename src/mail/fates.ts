@@ -80,6 +80,12 @@ export class Fates implements ReadonlyMap<string, Fate> {
     return undefined;
   }
 
+  /** The identities of those in doubt, without a look at the names of all others. Records may be taken in meanwhile. */
+  *inDoubt(): Generator<string> {
+    for (let index = 0; index < this.size; index++)
+      if (this.outcomes[index] === doubt) yield this.identities.text(index);
+  }
+
   entries(): MapIterator<[string, Fate]> {
     return this[Symbol.iterator]();
   }

@@ -20,6 +20,8 @@ export class Identities {
   private readonly pages: Buffer[] = [];
   /** Where the last page is free. */
   private free = 0;
+  /** Whom the last line was about. */
+  private recent = 0;
   /** Of this object alone: nobody can write a list whose addresses all fall into one slot. */
   private readonly seed = randomInt(2 ** 31);
 
@@ -47,6 +49,14 @@ export class Identities {
 
   /** The same for an identity as JSON writes it, without its quotes: `bytes` from `start` to `end`. */
   takeBytes(bytes: Buffer, start: number, end: number): number {
+    // Most lines are about whom the line before was.
+    const { recent } = this;
+    if (recent < this.size && this.isBytes(this.places[recent] ?? 0, bytes, start, end)) return recent;
+    this.recent = this.takeOther(bytes, start, end);
+    return this.recent;
+  }
+
+  private takeOther(bytes: Buffer, start: number, end: number): number {
     const hash = this.hashOfBytes(bytes, start, end);
     const known = this.lookUp(bytes, start, end, hash);
     if (known >= 0) return known;
@@ -108,7 +118,8 @@ export class Identities {
     }
     const at = this.free;
     page.writeUInt32LE(end - start, at);
-    bytes.copy(page, at + 4, start, end);
+    // Short ones, so that a call into the runtime would cost more than the bytes.
+    for (let index = 0; index < end - start; index++) page[at + 4 + index] = bytes[start + index] ?? 0;
     this.free += needed;
     // Shifting would make a sign of the highest bit.
     return (this.pages.length - 1) * pageSize + at;

@@ -1,5 +1,6 @@
 /** The lines of a journal: `crc32hex SP json LF`. What they hold, how they are written, and how one is read again. */
 import { crc32 } from "node:zlib";
+import { crc32Of } from "./checksum";
 import type { OutcomeClass } from "./classify";
 
 /** A line of the journal. `k` is the recipient's identity, `at` milliseconds since the epoch. */
@@ -86,7 +87,7 @@ export function isWhole(bytes: Buffer, start: number, end: number): boolean {
     else if (code >= 0x61 && code <= 0x66) sum = sum * 16 + code - 0x57;
     else return false;
   }
-  return crc32(bytes.subarray(start + jsonAt, end)) === sum;
+  return crc32Of(bytes, start + jsonAt, end) === sum;
 }
 
 /** The record of a whole line. Throws `NewerJournalError` for one that this version cannot have written. */

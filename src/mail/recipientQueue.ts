@@ -81,12 +81,14 @@ export class RecipientQueue {
   private read(): Promise<Mailable | undefined> {
     const mine = this.reading.then(async () => {
       while (!this.ended && !this.rest.aborted) {
-        const next = await this.source.next().catch((error: unknown) => {
+        let next: IteratorResult<Entry>;
+        try {
+          next = await this.source.next();
+        } catch (error) {
           // A list that is told to stop says so by throwing.
-          if (this.rest.aborted) return undefined;
+          if (this.rests()) return undefined;
           throw error;
-        });
-        if (next === undefined) return undefined;
+        }
         if (next.done === true) {
           this.ended = true;
           this.stir();

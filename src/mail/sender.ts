@@ -234,14 +234,13 @@ export async function runCampaign(
 
 /** Doubts of earlier stretches: their body may have left, so they are unknown until a person says more. */
 function settleDoubts(journal: Journal, ports: Ports): void {
-  for (const [k, fate] of journal.history.fates)
-    if (fate.outcome === "doubt")
-      journal.append({
-        t: "unknown",
-        k,
-        why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
-        at: ports.clock.now(),
-      });
+  for (const k of journal.history.fates.inDoubt())
+    journal.append({
+      t: "unknown",
+      k,
+      why: "Sending was interrupted after the message may have been handed over. Look into the account's Sent folder before sending again.",
+      at: ports.clock.now(),
+    });
 }
 
 /** Waits for the start that was chosen. A start that passed while the machine slept is not made up for: a person says when. */

@@ -744,6 +744,8 @@ describe("journal (R57)", function () {
       assert.notEqual(again, since);
       assert.equal(again.fates.get(k)?.outcome, "doubt");
       assert.equal(await readHistory(directory, { since: again }), again);
+      appendFileSync(fileOf(2), rawLine(ok()));
+      assert.equal((await readHistory(directory, { since: again })).fates.get(k)?.outcome, "accepted");
     });
   });
 
