@@ -2,6 +2,7 @@
 import type * as vscode from "vscode";
 import type { ResolvedAccount } from "../accounts";
 import { readPace } from "../config";
+import { slower } from "../mail/index";
 import type { Account, Credentials, Pace, Target } from "../mail/index";
 import { refusal, secretOf, serverOf } from "./services";
 import type { Services } from "./services";
@@ -48,10 +49,13 @@ export function sandboxWay(campaign: vscode.Uri): Way {
 
 function accountWay(services: Services, campaign: vscode.Uri, resolved: ResolvedAccount): Way {
   const { account, level, caSha256 } = resolved;
+  const confirmed = readPace(account, level, campaign);
+  const current = async (): Promise<Pace> => readPace(await limitsNow(services, campaign, resolved), level, campaign);
   return {
     target: { kind: "smtp", account, caSha256 },
-    pace: readPace(account, level, campaign),
-    currentPace: async () => readPace(await limitsNow(services, campaign, resolved), level, campaign),
+    pace: confirmed,
+    // What a workspace's files say in the middle of a run may slow it down, never speed it up.
+    currentPace: async () => (level === "user" ? current() : slower(confirmed, await current())),
     account,
     server: serverOf(resolved),
     credentials: secretOf(services, campaign, resolved),

@@ -154,7 +154,12 @@ export const replyRules: readonly ReplyRule[] = [
   },
   { class: "throttled", code: /^421$/, text: say.slow },
   // Before any transaction.
-  { class: "offline", code: /^503$/, text: say.dialogue },
+  {
+    class: "offline",
+    stages: ["connect", "greeting", "ehlo", "starttls", "auth", "mail", "rcpt", "data"],
+    code: /^503$/,
+    text: say.dialogue,
+  },
   { class: "throttled", stages: ["connect", "greeting", "ehlo"], code: /^4/, text: say.slow },
   { class: "account", stages: ["connect", "greeting"], code: /^5/, text: say.blocked },
   { class: "account", stages: ["ehlo"], code: /^5/, text: say.configuration },

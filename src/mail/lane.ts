@@ -11,10 +11,11 @@ export type LanePhase = "idle" | "opening" | "asking" | "handedOver";
 export class Lane {
   private current: LanePhase = "idle";
   private ender = new AbortController();
-  /** When the phase began, monotonic milliseconds. */
-  since = 0;
+  private since = 0;
   /** Whether it was given up on because the server kept silent. */
   stalled = false;
+  /** Whether its present silence was spoken of. */
+  told = false;
 
   /** @param index from 0: lanes beyond the pace's number of connections end after their message */
   constructor(
@@ -31,13 +32,19 @@ export class Lane {
     return this.ender.signal;
   }
 
-  enter(phase: LanePhase, now: number): void {
+  /** How long the server has said nothing in this phase, milliseconds of the system's clock: whatever time a test pretends. */
+  get silentMs(): number {
+    return performance.now() - Math.max(this.since, this.transport.heardAt);
+  }
+
+  enter(phase: LanePhase): void {
     if (phase === "opening") {
       this.stalled = false;
       if (this.ender.signal.aborted) this.ender = new AbortController();
     }
     this.current = phase;
-    this.since = now;
+    this.since = performance.now();
+    this.told = false;
   }
 
   /** Ends the attempt, if there is one; when its body has left, what became of it is unknown. */

@@ -5,6 +5,9 @@ import type { Clock } from "./ports";
 /** How long a server may keep silent before the run says so, milliseconds. */
 const silenceMs = 60_000;
 
+/** After so many times that it is given up on: a server has five minutes for a reply (RFC 5321 §4.5.3.2). */
+const giveUpFactor = 5;
+
 /** How often it looks, and how much later a look may come without the machine having slept, milliseconds. */
 const lookMs = 1_000;
 const lateMs = 10_000;
@@ -15,8 +18,8 @@ export interface LaneWatchOptions {
   /** Milliseconds that connecting may take by the account's own limits, on top of `silenceMs`. */
   readonly connectingMs: number;
   readonly silenceMs?: number | undefined;
-  /** Nothing came for `ms` on a lane; told once a message and phase. */
-  readonly onSilence: (lane: Lane, ms: number) => void;
+  /** Nothing came for `ms` on a lane; told once a message and phase, and again when it is time to give up. */
+  readonly onSilence: (lane: Lane, ms: number, tooLong: boolean) => void;
   readonly onWake: () => void;
 }
 
@@ -25,7 +28,6 @@ export function watchLanes(lanes: () => Iterable<Lane>, options: LaneWatchOption
   const { clock, connectingMs, onSilence, onWake } = options;
   const patience = options.silenceMs ?? silenceMs;
   const every = Math.min(lookMs, patience);
-  const told = new WeakMap<Lane, number>();
   let last = clock.boot().ms;
   // A timer of the system: it stands still with the machine, while the time since its boot goes on.
   const timer = setInterval(() => {
@@ -33,11 +35,12 @@ export function watchLanes(lanes: () => Iterable<Lane>, options: LaneWatchOption
     if (booted - last > every + lateMs) onWake();
     last = booted;
     for (const lane of lanes()) {
-      const silent = clock.monotonic() - lane.since;
-      const limit = lane.phase === "opening" ? patience + connectingMs : patience;
-      if (lane.phase === "idle" || silent < limit || told.get(lane) === lane.since) continue;
-      told.set(lane, lane.since);
-      onSilence(lane, silent);
+      const { silentMs, phase } = lane;
+      const connecting = phase === "opening" ? connectingMs : 0;
+      if (phase === "idle" || silentMs < patience + connecting) continue;
+      const tooLong = silentMs >= giveUpFactor * patience + connecting;
+      if (!lane.told || tooLong) onSilence(lane, silentMs, tooLong);
+      lane.told = true;
     }
   }, every);
   timer.unref();

@@ -43,7 +43,7 @@ export interface LanesContext {
 
 /** The gate stays closed: nothing of this message leaves. */
 class GateClosed extends Error {
-  constructor(readonly reason: "resting" | "lostLock") {
+  constructor(readonly reason: "resting" | "lostLock" | "lostMailbox") {
     super(reason);
   }
 }
@@ -58,6 +58,9 @@ interface Ready {
 
 /** A message that waited longer than this for its turn is made again: its date, and who has left since. Milliseconds. */
 const freshMs = 2_000;
+
+/** Between two looks at a lock that seems lost, milliseconds. */
+const secondLookMs = 100;
 
 /** Before a longer pause the connections are ended: servers hang up on who is idle. Milliseconds. */
 const idleMs = 30_000;
@@ -165,8 +168,10 @@ export class Lanes {
     };
     try {
       for (;;) {
-        const ready = await (ahead ?? this.next());
+        const taken = ahead;
         ahead = undefined;
+        // What was prepared found nobody: others may have been handed back since.
+        const ready = (await taken) ?? (await this.next());
         if (ready === undefined) return;
         // The pace was lowered meanwhile.
         if (lane.index >= this.connections) {
@@ -266,6 +271,12 @@ export class Lanes {
       reservation?.giveBack();
       return;
     }
+    // It may go to more people now than its place in the allowance is for.
+    if (ready.message.envelope.to.length > made.message.envelope.to.length) {
+      reservation?.giveBack();
+      this.again(entry);
+      return;
+    }
     await this.attempt(lane, ready, reservation, onward);
   }
 
@@ -286,6 +297,7 @@ export class Lanes {
       begun: clock.monotonic(),
       record: { t: "attempt", k, n, id: message.messageId, at: clock.now() },
     };
+    let over = false;
     try {
       await this.open(lane);
       const { signal } = lane;
@@ -293,9 +305,9 @@ export class Lanes {
         message,
         async () => {
           await this.gate(attempt, reservation);
-          // Given up on while the disk took its time: the lane may be at another message.
-          if (signal.aborted) throw new GateClosed("resting");
-          lane.enter("handedOver", clock.monotonic());
+          // Ended while the disk took its time: the lane may be at another message.
+          if (over) throw new GateClosed("resting");
+          lane.enter("handedOver");
           onward();
         },
         signal,
@@ -306,8 +318,9 @@ export class Lanes {
       else if (error instanceof SendError) this.outcomes.failed(attempt, whyFailed(lane, error));
       else throw error;
     } finally {
+      over = true;
       if (lane.phase !== "handedOver") reservation?.giveBack();
-      lane.enter("idle", clock.monotonic());
+      lane.enter("idle");
     }
   }
 
@@ -321,18 +334,26 @@ export class Lanes {
     attempt.record = undefined;
     journal.append(...(record === undefined ? [data] : [record, data]));
     await journal.sync();
-    if (!locks.every((lock) => lock.stillOurs())) throw new GateClosed("lostLock");
+    const [mine, mailbox] = locks;
+    if (!(await this.stillHeld(mine))) throw new GateClosed("lostLock");
+    if (!(await this.stillHeld(mailbox))) throw new GateClosed("lostMailbox");
+  }
+
+  /** A rival that came too late takes its file away again at once: a second look tells it from a new owner. */
+  private async stillHeld(lock: Lock | undefined): Promise<boolean> {
+    if (lock === undefined || lock.stillOurs()) return true;
+    await this.context.ports.clock.sleep(secondLookMs);
+    return lock.stillOurs();
   }
 
   /** One connection signs in before the others try: a wrong password is tried once, not once a connection. */
   private async open(lane: Lane): Promise<void> {
-    const { clock } = this.context.ports;
     // Whoever signs in first reports its failure; this recipient simply comes again.
     if (this.signedIn !== undefined)
       await this.signedIn.catch(() => {
         throw new GateClosed("resting");
       });
-    lane.enter("opening", clock.monotonic());
+    lane.enter("opening");
     if (this.resting.aborted) throw new GateClosed("resting");
     const opening = lane.transport.open(lane.signal);
     const isFirst = this.signedIn === undefined;
@@ -343,7 +364,7 @@ export class Lanes {
       if (isFirst) this.signedIn = undefined;
       throw error;
     }
-    lane.enter("asking", clock.monotonic());
+    lane.enter("asking");
   }
 
   /** A silent server is spoken of, and given up on while that is safe; after a sleep connections are made again. */
@@ -359,12 +380,17 @@ export class Lanes {
         // 0 is no limit.
         connectingMs: smtp !== undefined && limits.includes(0) ? Infinity : limits.reduce((sum, ms) => sum + ms, 0),
         silenceMs: ports.silenceMs,
-        onSilence: (lane, ms) => {
+        onSilence: (lane, ms, tooLong) => {
           const over = lane.phase === "handedOver";
-          const next = over ? "the reply to a message is awaited" : "the message is tried again on a new connection";
+          if (over && lane.told) return;
+          const next = over
+            ? "the reply to a message is awaited"
+            : tooLong
+              ? "the message is tried again on a new connection"
+              : "its go-ahead is awaited";
           ports.logger.warn(`No word from ${where} for ${String(Math.round(ms / 1000))} s: ${next}.`);
           this.context.progress.waits({ why: "server", until: undefined });
-          if (over) return;
+          if (over || !tooLong) return;
           lane.stalled = true;
           lane.abort();
         },
@@ -383,7 +409,11 @@ export class Lanes {
   }
 
   private gateClosed(attempt: Attempt, reason: GateClosed["reason"]): void {
-    if (reason === "resting") return this.outcomes.untried(attempt);
+    if (reason === "lostMailbox") this.end({ kind: "later", waiting: { why: "mailbox", until: undefined } });
+    if (reason !== "lostLock") {
+      this.outcomes.untried(attempt);
+      return;
+    }
     // The journal is another's now, who reads our last record as doubt.
     this.end({ kind: "locked", text: "Another window or process has taken over this run.", silent: false });
     this.queue.done(attempt.entry);
@@ -422,7 +452,7 @@ export class Lanes {
     const { plan, journal, hooks } = this.context;
     if (totalsOf(plan, journal.history).pending === 0) return { kind: "finished" };
     if (hooks.stop.aborted || hooks.abort.aborted) return { kind: "stopped" };
-    if (this.limitReached()) return { kind: "limit" };
+    if (this.context.limit !== undefined) return { kind: "limit" };
     return {
       kind: "broken",
       text: "The run's copy of the list does not hold everybody who was confirmed. Look at the report before sending again.",

@@ -3,7 +3,7 @@
  * generation owns. Taking over is creating the next one (`O_EXCL`: one wins), so an owner that slept finds out by one look.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { readFile, readdir, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import * as path from "node:path";
@@ -11,11 +11,8 @@ import { bootId, isComputed, sameBoot } from "./boot";
 import { systemClock, type Clock } from "./ports";
 
 /** How often an owner shows that it lives, and how long it may be silent, milliseconds. */
-const heartbeatMs = 5_000;
+export const heartbeatMs = 5_000;
 const silenceMs = 30_000;
-
-/** File systems stamp in ticks of up to two seconds, nanoseconds. */
-const stampTickNs = 2_500_000_000n;
 
 /** Who holds a lock, as its file says. */
 export interface Owner {
@@ -109,17 +106,10 @@ export async function ownerIn(directory: string): Promise<Owner | undefined> {
 
 function hold(directory: string, generation: number, owner: Owner): Lock {
   const file = lockFile(directory, generation);
-  /** The folder's stamp at a look that found the lock ours; undefined while a change could still hide behind it. */
-  let trusted: bigint | undefined;
   const stillOurs = (): boolean => {
     try {
-      const { mtimeNs } = statSync(directory, { bigint: true });
-      if (mtimeNs === trusted) return true;
       if (readdirSync(directory).some((name) => (generationOf(name) ?? 0) > generation)) return false;
-      if ((JSON.parse(readFileSync(file, "utf8")) as Owner).session !== owner.session) return false;
-      // Whoever takes over makes a file, which moves the stamp; only one made in the very tick of the stamp would not.
-      trusted = BigInt(Date.now()) * 1_000_000n - mtimeNs > stampTickNs ? mtimeNs : undefined;
-      return true;
+      return (JSON.parse(readFileSync(file, "utf8")) as Owner).session === owner.session;
     } catch {
       return false;
     }

@@ -150,3 +150,21 @@ const stricter: {
   "retry.maxDelay": Math.max,
   pauseAfterFailures: fewer,
 };
+
+/** The slower of two paces in everything; the hours are the first one's. */
+export function slower(first: Pace, second: Pace): Pace {
+  return {
+    delay: Math.max(first.delay, second.delay),
+    connections: Math.min(first.connections, second.connections),
+    perMinute: fewer(first.perMinute, second.perMinute),
+    perHour: fewer(first.perHour, second.perHour),
+    perDay: fewer(first.perDay, second.perDay),
+    batchSize: fewer(first.batchSize, second.batchSize),
+    batchPause: Math.max(first.batchPause, second.batchPause),
+    window: first.window,
+    maxAttempts: Math.min(first.maxAttempts, second.maxAttempts),
+    retryInitialDelay: Math.max(first.retryInitialDelay, second.retryInitialDelay),
+    retryMaxDelay: Math.max(first.retryMaxDelay, second.retryMaxDelay),
+    pauseAfterFailures: fewer(first.pauseAfterFailures, second.pauseAfterFailures),
+  };
+}

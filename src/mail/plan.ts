@@ -370,9 +370,9 @@ async function changedOriginals(plan: Plan): Promise<readonly string[]> {
 
 /** Throws `PlanError` when a file is not what it was when the campaign was opened and checked. */
 async function refuseChanged(prepared: Prepared, files: Files): Promise<void> {
-  for (const { role, file, stamp } of prepared.opened)
-    // The suppression file is meant to change: it is read afresh before every message.
-    if (role !== "suppress" && (await stampOf(files, file)) !== stamp)
+  // The suppression file too: whom it names is counted as skipped, and the run ends when all the others are settled.
+  for (const { file, stamp } of prepared.opened)
+    if ((await stampOf(files, file)) !== stamp)
       throw new PlanError(
         "The campaign or its list was changed while it was being checked. Nothing was sent: send again.",
       );

@@ -6,6 +6,9 @@ import type { Entry } from "./preflight";
 /** A recipient that can be mailed. */
 export type Mailable = Extract<Entry, { kind: "mail" }>;
 
+/** Clocks are looked at again after so many milliseconds. */
+const lookAgainMs = 60_000;
+
 /** One queue for all connections of a run. */
 export class RecipientQueue {
   private readonly source: AsyncIterator<Entry>;
@@ -52,7 +55,9 @@ export class RecipientQueue {
       if (earliest === Infinity && this.taken === 0) return undefined;
       if (this.taken === 0) this.onIdle(earliest);
       // Somebody's time comes, or another connection hands its recipient back.
-      const wait = Math.max(0, earliest - this.clock.now());
+      const left = Math.max(0, earliest - this.clock.now());
+      // In pieces: the wall clock may be set, and timers stand still while the machine sleeps.
+      const wait = left === Infinity ? left : Math.min(left, lookAgainMs);
       this.sleepers++;
       await this.clock.sleep(wait, this.wake.signal);
       this.sleepers--;

@@ -6,7 +6,7 @@ import { openDelivery, type Delivery } from "./delivery";
 import { diskFiles, FileError } from "./files";
 import { History, Journal, JournalError, readHistory } from "./journal";
 import { Lanes } from "./lanes";
-import { acquireLock, type Busy, type Lock } from "./lock";
+import { acquireLock, ownerIn, type Busy, type Lock } from "./lock";
 import { isLastRun, plannedFiles, PlanError, totalsOf, type Plan, type Totals } from "./plan";
 import { leaseMailbox } from "./mailboxLease";
 import type { Pace } from "./pace";
@@ -135,12 +135,17 @@ export async function runCampaign(
     durationMs: ports.clock.monotonic() - began,
     ...(totals ?? totalsOf(plan, new History())),
   });
+  // Who was taken over has no say about the run any more.
+  const closeReceipt = async (ending: Ending): Promise<void> => {
+    if (totals !== undefined && lock?.kind === "held" && lock.stillOurs()) await receipt.end(ending, totals);
+  };
   try {
-    const before = await readHistory(plan.directory);
-    totals = totalsOf(plan, before);
+    const earlier = await readHistory(plan.directory);
+    totals = totalsOf(plan, earlier);
+    const before = await ownerIn(home);
     lock = await acquireLock(home, ports.clock, {
       takeOver: options.takeOver ?? false,
-      atLeast: before.generation + 1,
+      atLeast: earlier.generation + 1,
     });
     if (lock.kind === "busy") return end(lockedEnding(lock));
     if (!(await isLastRun(plan))) throw new PlanError("A newer run of this campaign exists. Go on with that one.");
@@ -151,7 +156,7 @@ export async function runCampaign(
       at: ports.clock.now(),
       host: hostname(),
     };
-    journal = await Journal.open(plan.directory, header, before);
+    journal = await Journal.open(plan.directory, header, earlier);
     settleDoubts(journal, ports);
     totals = totalsOf(plan, journal.history);
     if (totals.pending === 0) {
@@ -179,7 +184,7 @@ export async function runCampaign(
       const found = await leaseMailbox(directory, {
         clock: ports.clock,
         purpose: plainText(path.basename(plan.campaignFile), 60),
-        takeOver: options.takeOver ?? false,
+        takeFrom: options.takeOver === true ? before : undefined,
         signal: hooks.stop,
         patience: options.patience ?? Infinity,
         onWait: waits,
@@ -213,12 +218,12 @@ export async function runCampaign(
     });
     const ending = await lanes.toTheirEnd();
     totals = totalsOf(plan, journal.history);
-    await receipt.end(ending, totals);
+    await closeReceipt(ending);
     return end(ending);
   } catch (error) {
     if (journal !== undefined) totals = totalsOf(plan, journal.history);
     const ending = { kind: "broken", text: brokenText(error) } as const;
-    await receipt.end(ending, totals ?? totalsOf(plan, new History()));
+    await closeReceipt(ending);
     return end(ending);
   } finally {
     try {
@@ -253,15 +258,13 @@ async function waitForStart(
   const { startAt } = plan;
   if (startAt === undefined) return undefined;
   const until = Date.parse(startAt);
-  // Somebody who resumes later has decided that it goes now.
   for (let left = until - clock.now(); left > 0; left = until - clock.now()) {
     waits({ why: "start", until });
     // In pieces: the wall clock may be set, and timers stand still while the machine sleeps.
     await clock.sleep(Math.min(left, lookAgainMs), stop);
     if (stop.aborted) return { kind: "stopped" };
-    if (clock.now() - until > tooLateMs) return { kind: "missed", startAt };
   }
-  return undefined;
+  return clock.now() - until > tooLateMs ? { kind: "missed", startAt } : undefined;
 }
 
 function lockedEnding(busy: Busy): Ending {

@@ -199,25 +199,6 @@ else
       await busy();
     });
 
-    it("trusts the folder's stamp only while no change can hide behind it", async () => {
-      const lock = await acquireLock(directory, systemClock, patient);
-      assert.ok(lock.kind === "held");
-      held.push(lock);
-      const long = new Date(Date.now() - 3_600_000);
-      await utimes(directory, long, long);
-      assert.ok(lock.stillOurs() && lock.stillOurs());
-      const taken = path.join(directory, `lock-${String(lock.generation + 1).padStart(6, "0")}.json`);
-      await writeFile(taken, JSON.stringify(thisProcess()));
-      assert.equal(lock.stillOurs(), false, "a file that came moved the stamp");
-      await rm(taken);
-      const fresh = new Date(Date.now() - 500);
-      await utimes(directory, fresh, fresh);
-      assert.ok(lock.stillOurs());
-      await writeFile(taken, JSON.stringify(thisProcess()));
-      await utimes(directory, fresh, fresh);
-      assert.equal(lock.stillOurs(), false, "a file that came in the tick of a young stamp");
-    });
-
     it("stays lost when several generations went by", async () => {
       const old = await hold();
       await age(fileOf(1), 31_000);

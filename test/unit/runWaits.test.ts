@@ -1,7 +1,9 @@
 /** What a run waits for: its start, its hours, its allowance, its mailbox; and how changed settings reach it. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { acquireLock } from "../../src/mail/lock";
+import { writeFile } from "node:fs/promises";
+import * as path from "node:path";
+import { acquireLock, thisProcess } from "../../src/mail/lock";
 import type { Pace } from "../../src/mail/pace";
 import { systemClock, type Clock } from "../../src/mail/ports";
 import { mailboxDirectory, mailboxOf } from "../../src/mail/quota";
@@ -111,7 +113,8 @@ describe("what a run waits for (R23, R25, R26, R57)", () => {
     const clock = new SleepyClock();
     assert.deepEqual((await bench.run(plan, { clock })).ending, { kind: "missed", startAt });
     assert.equal(bench.server.connections, 0);
-    assert.deepEqual((await bench.run(plan, { clock })).ending, { kind: "finished" });
+    assert.deepEqual((await bench.run(plan, { clock })).ending, { kind: "missed", startAt }, "nor by starting again");
+    assert.deepEqual((await bench.run({ ...plan, startAt: undefined }, { clock })).ending, { kind: "finished" });
     bench.everyoneOnce(2);
   });
 
@@ -225,9 +228,28 @@ describe("what a run waits for (R23, R25, R26, R57)", () => {
       const { ending } = await bench.run(plan, { ports: { logger, silenceMs: 150 } });
       assert.deepEqual(ending, { kind: "finished" });
       bench.everyoneOnce(3);
-      assert.match(warned.join("\n"), /^No word from 127\.0\.0\.1 for \d+ s: the message is tried again/);
+      assert.match(
+        warned.join("\n"),
+        /^No word from 127\.0\.0\.1 for \d+ s: its go-ahead is awaited\.\n.*is tried again/,
+      );
       assert.ok(waits().includes("server"));
       assert.equal(bench.events.find(({ result }) => result === "retry")?.class, "offline");
+    });
+
+    it("is not one that takes its time for every reply (RFC 5321 §4.5.3.2)", async () => {
+      const silenceMs = 60;
+      const slow = await bench.serve(async ({ command }) => {
+        if (command === "MAIL" || command === "RCPT" || command === "DATA")
+          await new Promise((resolve) => setTimeout(resolve, silenceMs * 2));
+        return undefined;
+      }, []);
+      const plan = await bench.plan(undefined, smallCampaign(1, "cc:\n  - a@example.org\n  - b@example.org\n"));
+      assert.deepEqual((await bench.run(plan, { ports: { silenceMs } })).ending, { kind: "finished" });
+      assert.equal(slow.accepted.length, 1);
+      assert.deepEqual(
+        bench.events.map(({ result }) => result),
+        ["accepted"],
+      );
     });
 
     it("is waited for when the message may have arrived: only its reply ends that", async () => {
@@ -309,6 +331,59 @@ describe("what a run waits for (R23, R25, R26, R57)", () => {
       rest,
       [...rest].sort((a, b) => a - b),
     );
+  });
+
+  it("a limit that was reached is what it says, also when the message was put off after all", async () => {
+    const plan = await bench.plan(
+      ({ command, before }) => (command === "dot" && before === 0 ? { reply: "451 4.3.0 later" } : undefined),
+      smallCampaign(3),
+    );
+    const { ending, pending } = await bench.run(plan, { clock: new LeapingClock(), limit: 1 });
+    assert.deepEqual([ending.kind, pending], ["limit", 2]);
+    assert.equal(bench.server.accepted.length, 1);
+  });
+
+  it("a 503 to the body settles the recipient: it never came through (R32)", async () => {
+    const plan = await bench.plan(
+      ({ command, before }) => (command === "dot" && before === 0 ? { reply: "503 5.5.1 bad sequence" } : undefined),
+      smallCampaign(2),
+    );
+    const { ending, failed, accepted } = await bench.run(plan);
+    assert.deepEqual([ending.kind, failed, accepted], ["finished", 1, 1]);
+  });
+
+  it("who loses the mailbox to another process stops, knows nobody as unknown, and keeps the run", async () => {
+    const directory = mailboxDirectory(
+      bench.stateDirectory,
+      mailboxOf(loopbackAccount((await bench.serve(({ command }) => (command === "DATA" ? steal() : undefined))).port)),
+    );
+    const steal = async (): Promise<undefined> => {
+      await writeFile(path.join(directory, "lock-000099.json"), JSON.stringify(thisProcess()));
+      return undefined;
+    };
+    const plan = await bench.plan(undefined, smallCampaign(3));
+    const { ending, unknown, pending } = await bench.run(plan);
+    assert.deepEqual(
+      [ending, unknown, pending],
+      [{ kind: "later", waiting: { why: "mailbox", until: undefined } }, 0, 3],
+    );
+    assert.equal(bench.server.accepted.length, 0);
+  });
+
+  it("a gate that opens behind its message's end loses nobody and speaks for nobody", async () => {
+    let connection = 0;
+    const plan = await bench.plan(
+      ({ command, before, connection: now }) => {
+        connection = now;
+        return command === "DATA" && before === 0
+          ? { reply: "354 go ahead\r\n421 4.3.2 closing", close: true }
+          : undefined;
+      },
+      { ...smallCampaign(6, "suppress: gone.csv\n"), "gone.csv": "email\nnobody@example.org\n" },
+    );
+    assert.deepEqual((await bench.run(plan, { clock: new LeapingClock() })).ending, { kind: "finished" });
+    bench.everyoneOnce(6);
+    assert.ok(connection >= 1);
   });
 
   it("offline before the message was named charges nobody with an attempt (R31)", async () => {

@@ -18,6 +18,8 @@ export class SmtpDialogue {
   /** Continues whoever waits, to look at what has changed. There is one at most: a transport sends one message at a time. */
   private wake: (() => void) | undefined;
   private over: DialogueEnd | undefined;
+  /** When the server last said something, by `performance.now()`. */
+  heardAt = performance.now();
 
   /**
    * @param timeout milliseconds of silence that end the dialogue; 0 for none
@@ -123,6 +125,7 @@ export class SmtpDialogue {
 
   private hear(chunk: Buffer): void {
     if (this.over !== undefined || chunk.length === 0) return;
+    this.heardAt = performance.now();
     const replies = this.reader.read(chunk);
     // Words without end are the words of nobody: they mean nothing.
     if (replies === undefined) return this.finish({ systemCode: "EPROTOCOL" });

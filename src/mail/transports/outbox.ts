@@ -8,6 +8,8 @@ import { SendError, type Gate, type Receipt, type Transport } from "./transport"
 
 /** Writes messages into `directory`, which is made if it is missing. */
 export class OutboxTransport implements Transport {
+  readonly heardAt = -Infinity;
+
   constructor(private readonly directory: string) {}
 
   async open(): Promise<void> {

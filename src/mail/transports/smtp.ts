@@ -49,6 +49,10 @@ export class SmtpTransport implements Transport {
     this.limit = providerById(account.provider)?.published?.messagesPerConnection ?? messagesPerConnection;
   }
 
+  get heardAt(): number {
+    return this.session?.dialogue.heardAt ?? -Infinity;
+  }
+
   async open(signal: AbortSignal): Promise<void> {
     // Ended in good order before the server ends it in the middle of something.
     if (this.begun >= this.limit) await this.close();

@@ -26,6 +26,8 @@ export class SendError extends Error {
 
 /** One connection's worth of a way to send. Not for two messages at once. */
 export interface Transport {
+  /** When the other side last said something, by `performance.now()`; -Infinity when it has not. */
+  readonly heardAt: number;
   /** Connects and signs in, if that is not done already. Aborting `signal` ends the attempt. Throws `SendError`. */
   open(signal: AbortSignal): Promise<void>;
   /**
