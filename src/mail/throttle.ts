@@ -21,9 +21,9 @@ export type Turn =
 const tellMs = 2_000;
 /** Clocks are looked at again after this: timers drift while a machine sleeps, and the wall clock may be set. */
 const lookMs = 60_000;
-/** What a delay grows from where there is none, and to where it grows, milliseconds. */
-const growFromMs = 1_000;
-const growToMs = 60_000;
+/** What a delay grows from where there is none, and to where it grows: shares of the first retry's delay, a second and a minute by default. */
+const growFromShare = 1 / 5;
+const growToShare = 12;
 const growToFactor = 16;
 /** After so many accepted messages in a row a grown delay shrinks by a quarter. */
 const shrinkAfter = 10;
@@ -100,9 +100,9 @@ export class Throttle {
     this.acceptedInARow = 0;
     if (!this.turnSinceGrowth) return;
     this.turnSinceGrowth = false;
-    const base = Math.max(this.pace.delay, growFromMs);
+    const base = this.growFrom;
     // A delay of more than half a minute doubles once all the same.
-    const most = Math.max(2 * base, Math.min(growToFactor * base, growToMs));
+    const most = Math.max(2 * base, Math.min(growToFactor * base, this.pace.retryInitialDelay * growToShare));
     this.grown = Math.min(most, 2 * Math.max(this.grown, base));
     this.wake();
   }
@@ -112,7 +112,7 @@ export class Throttle {
     if (this.grown === 0 || ++this.acceptedInARow < shrinkAfter) return;
     this.acceptedInARow = 0;
     const less = this.grown * 0.75;
-    this.grown = less <= Math.max(this.pace.delay, growFromMs) ? 0 : less;
+    this.grown = less <= this.growFrom ? 0 : less;
     this.wake();
   }
 
@@ -120,6 +120,10 @@ export class Throttle {
   setPace(pace: Pace): void {
     this.pace = pace;
     this.wake();
+  }
+
+  private get growFrom(): number {
+    return Math.max(this.pace.delay, this.pace.retryInitialDelay * growFromShare);
   }
 
   private async atTheHead(

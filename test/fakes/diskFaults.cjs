@@ -14,11 +14,13 @@ const isIt = (line) =>
   line.includes(`"t":"${record}"`) || (line.includes('"t":"ctl"') && line.includes(`"what":"${record}"`));
 
 fs.writeSync = (descriptor, data, ...rest) => {
-  const isLine = Buffer.isBuffer(data) && data.includes(' {"t":"');
-  if (isLine && isIt(data)) broken = true;
+  // One write may hold several lines.
+  const lines = Buffer.from(data);
+  const isLine = lines.includes(' {"t":"');
+  if (isLine && isIt(lines)) broken = true;
   if (!isLine || !broken) return writeSync(descriptor, data, ...rest);
   if (fault === "ENOSPC") throw errorOf("ENOSPC", "write");
-  if (fault === "half") return writeSync(descriptor, data.subarray(0, data.length >> 1));
+  if (fault === "half") return writeSync(descriptor, lines.subarray(0, lines.length >> 1));
   return writeSync(descriptor, data, ...rest);
 };
 fs.fdatasync = (descriptor, done) =>

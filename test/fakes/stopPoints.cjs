@@ -5,7 +5,7 @@ const net = require("node:net");
 
 const point = process.env.BULK_MAIL_STOP_POINT;
 const nth = Number(process.env.BULK_MAIL_STOP_NTH);
-const { writeSync, fdatasync, statSync, readdirSync } = fs;
+const { writeSync, fdatasync, readdirSync } = fs;
 const { write } = net.Socket.prototype;
 
 let records = 0;
@@ -20,7 +20,7 @@ function stopAt(here) {
 }
 
 fs.writeSync = (descriptor, data, ...rest) => {
-  if (Buffer.isBuffer(data) && data.includes('"t":"data"') && ++records === nth) armed = true;
+  if (Buffer.from(data).includes('"t":"data"') && ++records === nth) armed = true;
   stopAt("before the record");
   const written = writeSync(descriptor, data, ...rest);
   stopAt("before the flush");
@@ -32,13 +32,6 @@ fs.fdatasync = (descriptor, done) =>
     stopAt("before the look");
     done(error);
   });
-// A look that trusts the folder's stamp reads no names: here no stamp is like another.
-let looks = 0n;
-fs.statSync = (file, options, ...rest) => {
-  const found = statSync(file, options, ...rest);
-  if (armed && options?.bigint === true) found.mtimeNs += ++looks;
-  return found;
-};
 fs.readdirSync = (...asked) => {
   const names = readdirSync(...asked);
   if (flushed) stopAt("in the look");
