@@ -12,6 +12,7 @@ let records = 0;
 /** True from the chosen record on, until the process was stopped. */
 let armed = false;
 let flushed = false;
+let looks = 0;
 
 function stopAt(here) {
   if (!armed || here !== point) return;
@@ -34,7 +35,8 @@ fs.fdatasync = (descriptor, done) =>
   });
 fs.readdirSync = (...asked) => {
   const names = readdirSync(...asked);
-  if (flushed) stopAt("in the look");
+  // The first look is at the mailbox's lock, the second and last one at the run's.
+  if (flushed && ++looks === 2) stopAt("in the look");
   return names;
 };
 net.Socket.prototype.write = function (...what) {
