@@ -1,6 +1,6 @@
 /** Entry point of the worker threads: messages in, the core's work, snapshots out. One bundle serves language work and runs. */
 import { parentPort } from "node:worker_threads";
-import { CampaignIds, forecastFor, systemClock } from "./mail/index";
+import { CampaignIds } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
@@ -80,8 +80,6 @@ function serve(port: NonNullable<typeof parentPort>): void {
     resolve: records.resolve,
     unknown: records.unknown,
     exportReport: records.exportReport,
-    exportRows: records.exportRowsTo,
-    forecast: (stateDirectory, account, about) => forecastFor(stateDirectory, account, about, systemClock),
     exportJournal: records.exportJournal,
     describeArchive: (archive, files) => records.describeArchive(archive, files, ids),
     importJournal: records.importJournal,

@@ -263,14 +263,6 @@ export interface WorkerApi {
   unknown(run: RunName): Promise<readonly UnknownRecipient[]>;
   /** Writes the last run's report into a file, which is replaced. */
   exportReport(address: RunAddress, format: "table" | "csv" | "json", file: string): Promise<void>;
-  /** Writes rows of the last run's list that ended so into a file, which is replaced. */
-  exportRows(address: RunAddress, which: readonly ("failed" | "unknown" | "pending")[], file: string): Promise<void>;
-  /** How so many messages to so many recipients each fit into what the mailbox of an account may send, as a sentence without its end. */
-  forecast(
-    stateDirectory: string,
-    account: Account,
-    about: { readonly pace: Pace; readonly messages: number; readonly recipientsEach: number },
-  ): Promise<string>;
   /** Writes the campaign's record into a file, which is replaced; with `handOver` an unfinished run moves with it. */
   exportJournal(address: RunAddress, handOver: boolean, file: string): Promise<void>;
   /** Whose journal a file is. */

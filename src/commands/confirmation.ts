@@ -57,7 +57,8 @@ export function confirmation(sending: Sending): {
       : undefined,
     attachments(reply.attachments),
     `First: ${reply.first.map((address) => plainText(address, 80)).join(", ")}`,
-    sending.forecast === undefined ? duration(mail, pace) : `Takes: ${plainText(sending.forecast)}`,
+    duration(mail, pace),
+    sending.forecast === undefined ? undefined : plainText(sending.forecast),
   ];
   return {
     message: `${again ? "Send again" : "Send"} “${name}” to ${people}${without}${server === undefined ? ", into the sandbox" : ""}?`,

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
 import { deletionWarning, plainText } from "../mail/index";
-import type { Place, RunState } from "../mail/index";
+import type { Place } from "../mail/index";
 import { HumanError, unlinked } from "../notify";
 import { showAnew } from "./decide";
 import { idOf, lastRunsOf, nameOf } from "./lastRuns";
@@ -14,7 +14,8 @@ const journalTypes = { "Bulk Mail journal": ["bulkmail"] };
 
 /** Writes the report of the newest run as a table for spreadsheets or programs. */
 export async function exportReport(services: Services, campaign: vscode.Uri): Promise<void> {
-  const newest = newestOf(await lastRunsOf(services, campaign));
+  const runs = await lastRunsOf(services, campaign);
+  const [newest] = runs.toSorted((a, b) => (a.plan.createdAt < b.plan.createdAt ? 1 : -1));
   if (newest === undefined) return;
   const file = await services.dialogs.saveFile("Export Report", beside(campaign, "report.csv"), {
     CSV: ["csv"],
@@ -24,17 +25,6 @@ export async function exportReport(services: Services, campaign: vscode.Uri): Pr
   if (file === undefined) return;
   await services.task.ask.request("exportReport", nameOf(services, newest), formatOf(file), file);
   tell(`Report exported to ${path.basename(file)}. It holds addresses`);
-}
-
-/** Writes the rows that failed in the newest run as a list with the columns that it had, to be mended and sent again. */
-export async function exportFailedRows(services: Services, campaign: vscode.Uri): Promise<void> {
-  const newest = newestOf(await lastRunsOf(services, campaign));
-  if (newest === undefined) return;
-  if (newest.totals.failed === 0) throw new HumanError("Nobody failed in the last run: there are no rows to export.");
-  const file = await services.dialogs.saveFile("Export Failed Rows", beside(campaign, "failed.csv"), { CSV: ["csv"] });
-  if (file === undefined) return;
-  await services.task.ask.request("exportRows", nameOf(services, newest), ["failed"], file);
-  tell(`${String(newest.totals.failed)} failed rows exported to ${path.basename(file)}. It holds addresses`);
 }
 
 /** Writes everything on record into a file for another machine; an unfinished run moves there, after a question. */
@@ -122,8 +112,4 @@ function tell(text: string): void {
 
 function count(amount: number, noun: string): string {
   return `${amount.toLocaleString("en")} ${noun}${amount === 1 ? "" : "s"}`;
-}
-
-function newestOf(runs: readonly RunState[]): RunState | undefined {
-  return runs.toSorted((a, b) => (a.plan.createdAt < b.plan.createdAt ? 1 : -1))[0];
 }

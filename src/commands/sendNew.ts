@@ -1,7 +1,6 @@
 /** A new run: asks once, with every number, and starts. */
 import * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
-import { takesTime } from "../mail/index";
 import type { RunState } from "../mail/index";
 import { HumanError } from "../notify";
 import type { CheckReply } from "../workerProtocol";
@@ -30,19 +29,12 @@ export async function sendNew(services: Services, campaign: vscode.Uri, run: New
   const way = await wayOf(services, campaign, reply.campaign.account);
   if (way === undefined) return;
   const stateDirectory = services.stateDirectory();
-  const { cc, bcc } = reply.campaign;
-  const about = { pace: way.pace, messages: reply.counts?.mail ?? 0, recipientsEach: 1 + cc.length + bcc.length };
-  const forecast =
-    way.account === undefined || !takesTime(way.pace)
-      ? undefined
-      : await services.task.ask.request("forecast", stateDirectory, way.account, about);
   const question = confirmation({
     name: campaignName(campaign.fsPath),
     reply,
     server: way.server,
     pace: way.pace,
     startAt,
-    forecast,
     stateDirectory,
     remoteName: vscode.env.remoteName,
     mailedBefore,

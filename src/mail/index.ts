@@ -22,7 +22,7 @@ export type { ResolvedProxy } from "./httpProxy";
 export { resolveProxy } from "./httpProxy";
 export type { Message } from "./message";
 export type { Limits, Pace, PaceReader, PaceSettings, SendingWindow, Weekday } from "./pace";
-export { defaultLimits, paceFrom, slower, takesTime, unlimited } from "./pace";
+export { defaultLimits, paceFrom, slower, unlimited } from "./pace";
 export type { Plan, RunState, Target, Totals, World } from "./plan";
 export { createPlan, lastRun, PlanError, RunningError, runUnderAnotherId, worldOf } from "./plan";
 export type { Clock, Credentials, Logger, Ports } from "./ports";

@@ -151,11 +151,6 @@ const stricter: {
   pauseAfterFailures: fewer,
 };
 
-/** Whether the pace decides how long a list takes, and not the server alone. */
-export function takesTime({ delay, perMinute, perHour, perDay, batchSize, window }: Pace): boolean {
-  return window !== undefined || [delay, perMinute, perHour, perDay, batchSize].some((limit) => limit > 0);
-}
-
 /** The slower of two paces in everything; the hours are the first one's. */
 export function slower(first: Pace, second: Pace): Pace {
   return {

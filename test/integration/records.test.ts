@@ -113,27 +113,6 @@ describe("records of runs", () => {
     assert.match(lastToast() ?? "", /^The file cannot be written \(ENOENT\)/);
   });
 
-  it("Export Failed Rows writes the rows as they stood in the list, and only those (R58)", async () => {
-    const { editor, campaign } = desk;
-    refused = "person1@example.com";
-    await send();
-    const file = editor.uri("failed.csv").fsPath;
-    editor.dialogs.answer(file);
-    await editor.run("exportFailedRows", campaign);
-    assert.equal(await readFile(file, "utf8"), "email,name,number\r\nperson1@example.com,Person 1,1\r\n");
-    assert.match(lastToast() ?? "", /^hello: 2 accepted, 1 failed/, "an export is no toast");
-    if (process.platform !== "win32") assert.equal((await stat(file)).mode & 0o077, 0);
-  });
-
-  it("the question before a send says what fits into the day, and what leaves later (R23)", async () => {
-    await desk.close();
-    desk = await SendingDesk.open(smallCampaign(3, through), undefined, { delay: 1000, perDay: 2 });
-    const { editor, campaign } = desk;
-    editor.dialogs.answer(undefined);
-    await editor.run("send", campaign);
-    assert.match(lastQuestion()?.detail ?? "", /^Takes: 2 today, the rest until \w{3} \d\d:\d\d$/m);
-  });
-
   it("deleted history is warned about; a receipt then blocks Send until its journal is imported", async () => {
     const { editor, server, campaign } = desk;
     await sendWithReceipt();
