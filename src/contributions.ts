@@ -22,6 +22,7 @@ export const commands = {
   resolveUnknown: { id: "bulkMail.resolveUnknown", title: "Resolve Unknown…" },
   openReport: { id: "bulkMail.openReport", title: "Open Report" },
   exportReport: { id: "bulkMail.exportReport", title: "Export Report…" },
+  exportFailedRows: { id: "bulkMail.exportFailedRows", title: "Export Failed Rows…" },
   exportJournal: { id: "bulkMail.exportJournal", title: "Export Journal…" },
   importJournal: { id: "bulkMail.importJournal", title: "Import Journal…" },
   deleteHistory: { id: "bulkMail.deleteHistory", title: "Delete History…" },

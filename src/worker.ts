@@ -1,6 +1,6 @@
 /** Entry point of the worker threads: messages in, the core's work, snapshots out. One bundle serves language work and runs. */
 import { parentPort } from "node:worker_threads";
-import { CampaignIds } from "./mail/index";
+import { CampaignIds, forecastFor, systemClock } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
@@ -71,6 +71,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     },
     diagnose: (...order) => runs.diagnose(...order),
     sendTest: (order) => runs.sendTest(order),
+    forecast: (stateDirectory, account, about) => forecastFor(stateDirectory, account, about, systemClock),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,
     holder: holderOf,
@@ -80,6 +81,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     resolve: records.resolve,
     unknown: records.unknown,
     exportReport: records.exportReport,
+    exportFailedRows: records.exportFailedRows,
     exportJournal: records.exportJournal,
     describeArchive: (archive, files) => records.describeArchive(archive, files, ids),
     importJournal: records.importJournal,

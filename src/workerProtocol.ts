@@ -7,6 +7,7 @@ import type {
   CsvOptions,
   Diagnosis,
   DoctorStep,
+  ForecastRequest,
   Imported,
   Pace,
   PastRun,
@@ -166,6 +167,9 @@ export interface TestOrder {
 /** What became of it. */
 export type TestReply = Tried | { readonly ok: false; readonly problems: readonly Problem[] };
 
+/** What a forecast is asked about. */
+export type ForecastAbout = Pick<ForecastRequest, "pace" | "messages" | "recipientsEach">;
+
 /** Names the runs of one campaign in one world. */
 export interface RunAddress {
   readonly stateDirectory: string;
@@ -243,6 +247,8 @@ export interface WorkerApi {
     sendTo: string | undefined,
   ): Promise<Diagnosis>;
   sendTest(order: TestOrder): Promise<TestReply>;
+  /** How messages fit into the account's pace and what its mailbox has left of the day: no capital, no full stop. */
+  forecast(stateDirectory: string, account: Account, about: ForecastAbout): Promise<string>;
   /** The id of a campaign on disk. */
   idOf(file: string): Promise<string | undefined>;
   lastRun(address: RunAddress): Promise<RunState | undefined>;
@@ -263,6 +269,8 @@ export interface WorkerApi {
   unknown(run: RunName): Promise<readonly UnknownRecipient[]>;
   /** Writes the last run's report into a file, which is replaced. */
   exportReport(address: RunAddress, format: "table" | "csv" | "json", file: string): Promise<void>;
+  /** Writes the rows of the run's list that failed or could not be mailed into a CSV with the list's own columns, which is replaced. */
+  exportFailedRows(run: RunName, file: string): Promise<void>;
   /** Writes the campaign's record into a file, which is replaced; with `handOver` an unfinished run moves with it. */
   exportJournal(address: RunAddress, handOver: boolean, file: string): Promise<void>;
   /** Whose journal a file is. */

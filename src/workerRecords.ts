@@ -5,6 +5,7 @@ import {
   archivedCampaign,
   deleteHistory,
   exportHistory,
+  exportRows,
   formatReport,
   importHistory,
   lastRun,
@@ -37,6 +38,12 @@ export async function unknown(run: RunName): Promise<readonly UnknownRecipient[]
 export async function exportReport(address: RunAddress, format: "table" | "csv" | "json", file: string): Promise<void> {
   const plan = await lastPlanOf(address);
   await write(file, async () => formatReport(await openReport(plan), format));
+}
+
+/** Writes the rows that failed, or could not be mailed, into a list of their own. */
+export async function exportFailedRows(run: RunName, file: string): Promise<void> {
+  const plan = await planOf(run);
+  await write(file, () => Promise.resolve(exportRows(plan, ["failed"])));
 }
 
 /** Writes everything on record of a campaign's real runs into a file. */
@@ -104,7 +111,7 @@ async function planOf(run: RunName): Promise<Plan> {
  * Writes a file in one step, readable for this user alone. The place is tried before the content is made: a run must not be handed
  * over into a file that cannot be written.
  */
-async function write(file: string, content: () => Promise<Buffer | AsyncIterable<string>>): Promise<void> {
+async function write(file: string, content: () => Promise<Buffer | AsyncIterable<string | Buffer>>): Promise<void> {
   const draft = `${file}.new`;
   try {
     const handle = await open(draft, "w", 0o600);

@@ -15,7 +15,7 @@ export interface Sending {
   readonly pace: Pace;
   /** Not before this moment, milliseconds since the epoch; undefined is at once. */
   readonly startAt?: number | undefined;
-  /** How the run fits into limits and hours, as the forecast says it; undefined when nobody has made one. */
+  /** How the run fits into limits and hours, as the forecast says it; undefined when there is none. */
   readonly forecast?: string | undefined;
   readonly stateDirectory: string;
   /** `vscode.env.remoteName`. */
@@ -57,8 +57,7 @@ export function confirmation(sending: Sending): {
       : undefined,
     attachments(reply.attachments),
     `First: ${reply.first.map((address) => plainText(address, 80)).join(", ")}`,
-    duration(mail, pace),
-    sending.forecast === undefined ? undefined : plainText(sending.forecast),
+    sending.forecast === undefined ? duration(mail, pace) : `When: ${plainText(sending.forecast)}`,
   ];
   return {
     message: `${again ? "Send again" : "Send"} “${name}” to ${people}${without}${server === undefined ? ", into the sandbox" : ""}?`,

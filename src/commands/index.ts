@@ -14,7 +14,7 @@ import { resolveUnknown, retryFailed } from "./decide";
 import { newCampaign } from "./newCampaign";
 import { openReport } from "./openReport";
 import { preview } from "./preview";
-import { deleteHistory, exportJournal, exportReport, importJournal } from "./records";
+import { deleteHistory, exportFailedRows, exportJournal, exportReport, importJournal } from "./records";
 import { rehearse } from "./rehearse";
 import { resumeCampaign, sendAt, sendCampaign, takeOverCampaign } from "./sendCampaign";
 import { sendTest } from "./sendTest";
@@ -50,6 +50,7 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
   resolveUnknown: about(resolveUnknown),
   openReport: about(openReport),
   exportReport: about(exportReport),
+  exportFailedRows: about(exportFailedRows),
   exportJournal: about(exportJournal),
   importJournal,
   deleteHistory: about(deleteHistory),

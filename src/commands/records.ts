@@ -27,6 +27,16 @@ export async function exportReport(services: Services, campaign: vscode.Uri): Pr
   tell(`Report exported to ${path.basename(file)}. It holds addresses`);
 }
 
+/** Writes the rows of the last run's list that failed into a list of their own, to be mended and sent again. */
+export async function exportFailedRows(services: Services, campaign: vscode.Uri): Promise<void> {
+  const run = (await lastRunsOf(services, campaign)).find(({ totals }) => totals.failed > 0);
+  if (run === undefined) throw new HumanError("Nobody failed in the last run: there are no rows to export.");
+  const file = await services.dialogs.saveFile("Export Failed Rows", beside(campaign, "failed.csv"), { CSV: ["csv"] });
+  if (file === undefined) return;
+  await services.task.ask.request("exportFailedRows", nameOf(services, run), file);
+  tell(`Failed rows exported to ${path.basename(file)}. It holds addresses`);
+}
+
 /** Writes everything on record into a file for another machine; an unfinished run moves there, after a question. */
 export async function exportJournal(services: Services, campaign: vscode.Uri): Promise<void> {
   const run = (await lastRunsOf(services, campaign)).find(({ plan }) => plan.target.kind === "smtp");

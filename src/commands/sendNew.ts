@@ -1,13 +1,14 @@
 /** A new run: asks once, with every number, and starts. */
 import * as vscode from "vscode";
 import { campaignName } from "../campaignFiles";
-import type { RunState } from "../mail/index";
+import type { Pace, RunState } from "../mail/index";
 import { HumanError } from "../notify";
 import type { CheckReply } from "../workerProtocol";
 import { confirmation } from "./confirmation";
 import { checkSaved, hasBlockingProblems } from "./services";
 import type { Services } from "./services";
 import { wayOf } from "./way";
+import type { Way } from "./way";
 
 /** What is sent, and what is known of earlier runs. */
 export interface NewRun {
@@ -35,6 +36,7 @@ export async function sendNew(services: Services, campaign: vscode.Uri, run: New
     server: way.server,
     pace: way.pace,
     startAt,
+    forecast: startAt === undefined ? await forecastOf(services, reply, way) : undefined,
     stateDirectory,
     remoteName: vscode.env.remoteName,
     mailedBefore,
@@ -57,6 +59,19 @@ export async function sendNew(services: Services, campaign: vscode.Uri, run: New
     },
     credentials: way.credentials,
   });
+}
+
+/** When the messages leave, as far as somebody but the server decides that. */
+async function forecastOf(services: Services, reply: CheckReply, way: Way): Promise<string | undefined> {
+  const { account, pace } = way;
+  if (account === undefined || !holdsBack(pace)) return undefined;
+  const { cc, bcc } = reply.campaign;
+  const about = { pace, messages: reply.counts?.mail ?? 0, recipientsEach: 1 + cc.length + bcc.length };
+  return await services.task.ask.request("forecast", services.stateDirectory(), account, about);
+}
+
+function holdsBack({ delay, perMinute, perHour, perDay, batchSize, window }: Pace): boolean {
+  return delay + perMinute + perHour + perDay + batchSize > 0 || window !== undefined;
 }
 
 /** A question may stay open for hours: what was to start meanwhile starts only when somebody says when. */

@@ -30,6 +30,7 @@ export class SendingDesk {
     files: Readonly<Record<string, string>>,
     onRcpt: (address: string) => string | undefined = () => undefined,
     limits: Readonly<Record<string, number>> = { delay: 0 },
+    level: "user" | "workspace" = "workspace",
   ): Promise<SendingDesk> {
     const opened: { desk?: SendingDesk } = {};
     const server = await MailServer.start("ada", password, (address) => {
@@ -42,7 +43,7 @@ export class SendingDesk {
     const settings = { ...(await accountAt(server, editor)), limits };
     const saved = await editor.services.accounts.save(undefined, {
       id: "work",
-      level: "workspace",
+      level,
       settings,
       password,
     });
@@ -99,7 +100,8 @@ export class SendingDesk {
   async close(): Promise<void> {
     await this.editor.close();
     const settings = vscode.workspace.getConfiguration("bulkMail");
-    await settings.update("accounts", undefined, vscode.ConfigurationTarget.Workspace);
+    for (const target of [vscode.ConfigurationTarget.Workspace, vscode.ConfigurationTarget.Global])
+      await settings.update("accounts", undefined, target);
     await this.server.close();
   }
 

@@ -35,6 +35,28 @@ describe("pace settings", () => {
     assert.equal(editor.toasts.at(-1)?.message, "hello: 3 accepted.");
   });
 
+  it("that let a user's account go faster wake a run that waits for its next turn (R22)", async () => {
+    await desk.close();
+    const global = vscode.ConfigurationTarget.Global;
+    // The user settings of these tests have no delay; so it is again at the end.
+    await set("sending.delay", 3_600_000, global);
+    try {
+      desk = await SendingDesk.open(smallCampaign(3, through), undefined, {}, "user");
+      const { editor, server, campaign } = desk;
+      editor.dialogs.answer("Send");
+      const sending = editor.run("send", campaign);
+      await server.until(1);
+      assert.match(editor.dialogs.asked[0]?.detail ?? "", /^When: fits today, about 2 h$|^When: done .*, about 2 h$/m);
+      assert.equal(server.received.length, 1, "the second message has an hour to go");
+      await set("sending.delay", 0, global);
+      await sending;
+      assert.equal(editor.toasts.at(-1)?.message, "hello: 3 accepted.");
+      assert.deepEqual([...server.perRecipient.values()], [1, 1, 1]);
+    } finally {
+      await set("sending.delay", 0, global);
+    }
+  });
+
   it("that cannot be used stop a send before it begins, with the setting's name", async () => {
     const { editor, server, campaign } = desk;
     await set("sending.window", { from: "9 o'clock" });

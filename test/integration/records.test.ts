@@ -1,7 +1,7 @@
 /** What is on record, and what a person decides about it: retried, resolved, exported, carried away, deleted. */
 import assert from "node:assert/strict";
 import { hostname } from "node:os";
-import { readFile, stat } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { systemClock } from "../../src/mail/index";
 import { Journal } from "../../src/mail/journal";
 import { writeReceipt } from "../../src/mail/receipt";
@@ -111,6 +111,39 @@ describe("records of runs", () => {
     editor.dialogs.answer(editor.uri("nowhere/report.csv").fsPath);
     await editor.run("exportReport", campaign);
     assert.match(lastToast() ?? "", /^The file cannot be written \(ENOENT\)/);
+  });
+
+  it("Export Failed Rows writes who failed and who could not be mailed, with the columns of the list (R58)", async () => {
+    const { editor, server, campaign } = desk;
+    await send();
+    await editor.run("exportFailedRows", campaign);
+    assert.equal(lastToast(), "Nobody failed in the last run: there are no rows to export.");
+
+    const list = 'Zahl;Name;E-Mail\r\n1;Änne;person1@example.com\r\n2;"=B; o";person2@example.com\r\n3;Cy;nobody\r\n';
+    await writeFile(editor.uri("people.csv").fsPath, list);
+    const text = await readFile(campaign.fsPath, "utf8");
+    const other = text
+      .replace("0b0e7d3a", "1c0e7d3a")
+      .replace("{{ email }}", "{{ e_mail }}")
+      .replaceAll("number", "zahl");
+    await writeFile(campaign.fsPath, other);
+    refused = "person2@example.com";
+    editor.dialogs.answer("Send Again to Everyone…", "Send Again");
+    await editor.run("send", campaign);
+    assert.equal(lastToast(), "hello: 1 accepted, 2 failed.");
+    const sent = server.received.length;
+
+    const before = editor.toasts.length;
+    editor.dialogs.answer(undefined);
+    await editor.run("exportFailedRows", campaign);
+    assert.equal(lastQuestion()?.detail, editor.uri("hello.failed.csv").fsPath);
+    const file = editor.uri("again.csv").fsPath;
+    editor.dialogs.answer(file);
+    await editor.run("exportFailedRows", campaign);
+    const [header = "", , second = "", third = ""] = list.split("\r\n");
+    assert.equal(await readFile(file, "utf8"), `${header}\r\n${second}\r\n${third}\r\n`);
+    if (process.platform !== "win32") assert.equal((await stat(file)).mode & 0o077, 0);
+    assert.deepEqual([editor.toasts.length, server.received.length], [before, sent]);
   });
 
   it("deleted history is warned about; a receipt then blocks Send until its journal is imported", async () => {

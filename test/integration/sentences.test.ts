@@ -90,6 +90,9 @@ describe("sentences", () => {
     const sandbox = confirmation(sending({ server: undefined }));
     assert.match(sandbox.message, /into the sandbox\?$/);
     assert.match(sandbox.detail, /^Sandbox: nothing leaves this machine\./);
+    const forecast = confirmation(sending({ forecast: "478 today, the rest until Thu 10:40" })).detail;
+    assert.match(forecast, /^When: 478 today, the rest until Thu 10:40$/m);
+    assert.doesNotMatch(forecast, /^Takes: /m);
     assert.match(confirmation(sending({ mailedBefore: 3 })).detail, /^The last run mailed 3 messages/);
     assert.match(confirmation(sending({ remoteName: "ssh-remote" })).detail, /\(SSH host\)/);
     assert.match(confirmation(sending({ remoteName: "dev-container" })).detail, /\/state, which a rebuild .* deletes/);
