@@ -18,7 +18,7 @@ import { RecipientQueue, type Mailable } from "./recipientQueue";
 import type { RunProgress } from "./runProgress";
 import type { Ending, RunHooks } from "./sender";
 import { Throttle } from "./throttle";
-import { SendError } from "./transports/transport";
+import { SendError, type Gate, type Receipt } from "./transports/transport";
 
 /** What the lanes work with. */
 export interface LanesContext {
@@ -298,20 +298,15 @@ export class Lanes {
       record: { t: "attempt", k, n, id: message.messageId, at: clock.now() },
     };
     let over = false;
+    const pass = async (): Promise<void> => {
+      await this.gate(attempt, reservation);
+      // Ended while the disk took its time: the lane may be at another message.
+      if (over) throw new GateClosed("resting");
+      lane.enter("handedOver");
+      onward();
+    };
     try {
-      await this.open(lane);
-      const { signal } = lane;
-      const receipt = await lane.transport.send(
-        message,
-        async () => {
-          await this.gate(attempt, reservation);
-          // Ended while the disk took its time: the lane may be at another message.
-          if (over) throw new GateClosed("resting");
-          lane.enter("handedOver");
-          onward();
-        },
-        signal,
-      );
+      const receipt = await this.handOver(lane, message, pass);
       this.outcomes.accepted(attempt, receipt);
     } catch (error) {
       if (error instanceof GateClosed) this.gateClosed(attempt, error.reason);
@@ -321,6 +316,19 @@ export class Lanes {
       over = true;
       if (lane.phase !== "handedOver") reservation?.giveBack();
       lane.enter("idle");
+    }
+  }
+
+  /** Hands over on a connection that was used before, or on a new one where that had died without a word: the server may end who is idle. */
+  private async handOver(lane: Lane, message: Message, pass: Gate): Promise<Receipt> {
+    const isReused = lane.transport.isOpen;
+    await this.open(lane);
+    try {
+      return await lane.transport.send(message, pass, lane.signal);
+    } catch (error) {
+      if (!isReused || !isUnheard(error) || lane.phase !== "asking" || lane.signal.aborted) throw error;
+      await this.open(lane);
+      return await lane.transport.send(message, pass, lane.signal);
     }
   }
 
@@ -464,4 +472,11 @@ export class Lanes {
 
 function whyFailed({ stalled }: Lane, { failure }: SendError): Failure {
   return stalled && failure.class === "offline" ? classify({ stage: failure.stage, systemCode: "ETIMEDOUT" }) : failure;
+}
+
+/** Whether a message ended before the server said anything about it. */
+function isUnheard(error: unknown): boolean {
+  if (!(error instanceof SendError)) return false;
+  const { class: kind, stage, code } = error.failure;
+  return kind === "offline" && stage === "mail" && code === undefined;
 }

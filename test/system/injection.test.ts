@@ -448,7 +448,9 @@ describe("injection (R50, R51, R60)", () => {
           `0b0e7d3${String(n)}`,
         );
         await sandbox.write({ [file]: text, "people.csv": "email\na@example.com\n" });
-        const { code, stderr } = await sandbox.run(words.map((word) => (word === "hello.mail.md" ? file : word)));
+        const call = words.map((word) => (word === "hello.mail.md" ? file : word));
+        // The same subject to the same person: without a word for it, the second letter is taken for the first.
+        const { code, stderr } = await sandbox.run([...call, "--again"]);
         assert.equal(code, 0, `${file}: ${stderr}`);
         const [message, ...more] = readWire(server.wire.at(-1) ?? "").messages;
         assert.deepEqual([message?.to, more], [["a@example.com"], []]);

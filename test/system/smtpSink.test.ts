@@ -53,7 +53,7 @@ const faults: readonly Fault[] = [
   { options: "-f CONNECT", ...account, says: /refuses this connection/ },
   { options: "-f EHLO", ...accepted },
   { options: "-f EHLO,HELO", ...account, says: /does not accept how we speak to it/ },
-  { options: "-f MAIL", ...account, says: /does not let this account send/ },
+  { options: "-f MAIL", ...account, says: /does not accept how we speak to it/ },
   { options: "-f RCPT", ...failed, says: /refuses this recipient.*Server: 500 5\.3\.0/ },
   { options: "-f RCPT,RSET", ...failed, says: /refuses this recipient/ },
   { options: "-f DATA", ...failed, says: /refuses the message before its body.*Server: 500 5\.3\.0/ },

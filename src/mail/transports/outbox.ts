@@ -9,6 +9,7 @@ import { SendError, type Gate, type Receipt, type Transport } from "./transport"
 /** Writes messages into `directory`, which is made if it is missing. */
 export class OutboxTransport implements Transport {
   readonly heardAt = -Infinity;
+  readonly isOpen = false;
 
   constructor(private readonly directory: string) {}
 

@@ -53,6 +53,10 @@ export class SmtpTransport implements Transport {
     return this.session?.dialogue.heardAt ?? -Infinity;
   }
 
+  get isOpen(): boolean {
+    return this.living() !== undefined;
+  }
+
   async open(signal: AbortSignal): Promise<void> {
     // Ended in good order before the server ends it in the middle of something.
     if (this.begun >= this.limit) await this.close();
