@@ -21,7 +21,7 @@ const cases: readonly Case[] = [
   { name: "5 KB, 1 connection", connections: 1, share: 1 },
   { name: "5 KB, 5 connections", connections: 5, share: 1.5 },
   { name: "5 KB, 10 connections", connections: 10, share: 1.5 },
-  { name: "100 KB file, 5 connections", connections: 5, share: 1 / 2, attachment: 100 * 1024 },
+  { name: "100 KB file, 5 connections", connections: 5, share: 1.5, attachment: 100 * 1024 },
   { name: "50 ms away, 1 connection", connections: 1, share: 1 / 50, roundTripMs: 50 },
   { name: "50 ms away, 5 connections", connections: 5, share: 1 / 10, roundTripMs: 50 },
 ];
