@@ -20,6 +20,7 @@ async function main(): Promise<void> {
   };
   const thread = new WorkerThread(path.join(__dirname, "../../dist/worker.js"), {
     credentials: () => Promise.resolve({}),
+    accessToken: () => Promise.reject(new Error("The sandbox needs none.")),
     progress: heard,
     attempts: heard,
     doctorStep: heard,
@@ -50,7 +51,7 @@ async function main(): Promise<void> {
         previousRunId: undefined,
         startAt: undefined,
         stateDirectory: path.join(folder, "state"),
-        target: { kind: "smtp", account, caSha256: undefined },
+        target: { kind: "account", account, caSha256: undefined },
       });
       if (reply.kind !== "ran" || reply.summary.accepted !== count) throw new Error(JSON.stringify(reply));
     });

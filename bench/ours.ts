@@ -36,7 +36,7 @@ async function main(): Promise<void> {
         stateDirectory: path.join(folder, "state"),
         prepared,
         check: await checkRows(prepared),
-        target: { kind: "smtp", account, caSha256: undefined },
+        target: { kind: "account", account, caSha256: undefined },
         root: folder,
         pace: flatOut(connections),
         previousRunId: undefined,

@@ -144,7 +144,7 @@ async function plannedRun(
       stateDirectory: path.join(folder, "state"),
       prepared,
       check,
-      target: { kind: "smtp", account, caSha256: undefined },
+      target: { kind: "account", account, caSha256: undefined },
       root: folder,
       pace: {
         delay: 0,

@@ -7,8 +7,8 @@ import { Approvals } from "./approvals";
 import type { AccountSettings, Level, SettingsScope } from "./config";
 import { credentialsFor } from "./credentials";
 import type { Dialogs } from "./dialogs";
-import type { Account, AccountProblem, Credentials, Endpoint } from "./mail/index";
-import { accountHash, endpointHash, plainText, sandboxId, sentence } from "./mail/index";
+import type { AccessTokens, Account, AccountProblem, Credentials, Endpoint } from "./mail/index";
+import { accountHash, endpointHash, plainText, sandboxId, sentence, signedOut } from "./mail/index";
 import type { SecretState, SecretStore } from "./secrets";
 import { Secrets } from "./secrets";
 
@@ -42,6 +42,8 @@ export interface ResolvedAccount {
   /** With an address for a proxy, or none: VS Code's own stands in it resolved. */
   readonly account: Account;
   readonly credentials: Credentials;
+  /** Access tokens, where the account signs in with OAuth. */
+  readonly accessToken: AccessTokens;
   readonly level: Level;
   /** The folder below which the account's CA file lies. */
   readonly root: string | undefined;
@@ -253,7 +255,8 @@ export class Accounts {
     const credentials = await credentialsFor(this.secrets, this.ports.dialogs, wanted, () => this.changed());
     if (credentials === undefined) return cancelled;
     const { root } = this.ports.settings.place(scope, draft.level);
-    return { kind: "account", account, credentials, level: draft.level, root, caSha256 };
+    const accessToken: AccessTokens = () => Promise.resolve(signedOut);
+    return { kind: "account", account, credentials, accessToken, level: draft.level, root, caSha256 };
   }
 
   /** Everything about a draft, and what is wrong with it. */
@@ -295,7 +298,7 @@ export class Accounts {
     for (const kind of ["password", "proxyPassword"] as const) {
       const { [kind]: entered } = typed;
       if (entered !== undefined) {
-        if (kind === "proxyPassword" || draft.settings.auth !== "none")
+        if (kind === "proxyPassword" || endpoint.auth === "password")
           await this.secrets.store(kind, draft.id, endpoint, entered);
       } else if (previous !== undefined && previous.id !== draft.id) {
         const kept = await this.secrets.get(kind, previous.id, endpoint);

@@ -38,7 +38,7 @@ export async function credentialsFor(
 function neededBy({ auth, proxy, proxyUser }: Account): readonly SecretKind[] {
   return [
     ...(proxy !== "" && proxyUser !== "" ? (["proxyPassword"] as const) : []),
-    ...(auth === "none" ? [] : (["password"] as const)),
+    ...(auth === "password" ? (["password"] as const) : []),
   ];
 }
 

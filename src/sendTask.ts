@@ -7,7 +7,7 @@ import { campaignName } from "./campaignFiles";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import type { Log } from "./log";
-import type { Credentials, Diagnosis, DoctorStep, Pace, Progress, Target, Totals } from "./mail/index";
+import type { Credentials, Diagnosis, DoctorStep, Pace, Progress, Target, TokenReply, Totals } from "./mail/index";
 import { plainText } from "./mail/index";
 import { HumanError } from "./notify";
 import type { Handlers } from "./rpc";
@@ -54,8 +54,15 @@ export interface SendRequest {
         /** Also from a live owner that has been silent; a person said so. */
         readonly takeOver: boolean;
       };
+  readonly secrets: SecretSource;
+}
+
+/** The secrets of a run, a test or a diagnosis, handed out while it goes on. */
+export interface SecretSource {
   /** Called right before the secret is used; throws `HumanError` when it may not be used any more. */
-  readonly credentials: () => Promise<Credentials>;
+  credentials(): Promise<Credentials>;
+  /** As `AccessTokens`. Never throws. */
+  accessToken(refused?: string): Promise<TokenReply>;
 }
 
 /** How a diagnosis is made. */
@@ -90,7 +97,7 @@ export class SendTask implements Disposable {
   private readonly runs = new Map<string, Active>();
   private readonly paused = new Map<string, RunView>();
   /** Secrets on demand, by the key under which the worker asks. */
-  private readonly secrets = new Map<string, () => Promise<Credentials>>();
+  private readonly secrets = new Map<string, SecretSource>();
   /** Who is told the steps of a diagnosis, by its key. */
   private readonly watchers = new Map<string, (step: DoctorStep) => void>();
   private closing = false;
@@ -108,7 +115,8 @@ export class SendTask implements Disposable {
     private readonly log: Log,
   ) {
     const host: Handlers<HostApi> = {
-      credentials: (key) => this.secretFor(key),
+      credentials: (key) => this.secretsOf(key).credentials(),
+      accessToken: (key, refused) => this.secretsOf(key).accessToken(refused),
       progress: (key, progress) => {
         this.progressed(key, progress);
       },
@@ -159,7 +167,7 @@ export class SendTask implements Disposable {
       view: {
         file,
         name: campaignName(file),
-        sandbox: request.target.kind !== "smtp",
+        sandbox: request.target.kind !== "account",
         phase: before.length > 0 ? "queued" : "preparing",
         total: request.total,
         totals: undefined,
@@ -237,7 +245,7 @@ export class SendTask implements Disposable {
    */
   async diagnose(
     { account, root, caSha256 }: Pick<ResolvedAccount, "account" | "root" | "caSha256">,
-    credentials: Credentials,
+    secrets: SecretSource,
     { sendTo, onStep, signal }: DiagnosisRequest,
   ): Promise<Diagnosis> {
     return await this.abortable(signal, async (key) => {
@@ -245,10 +253,9 @@ export class SendTask implements Disposable {
         this.log.step(account.id, step);
         onStep?.(step);
       });
-      const secret = (): Promise<Credentials> => Promise.resolve(credentials);
       try {
         const walk = (): Promise<Diagnosis> => this.thread.request("diagnose", key, account, root, caSha256, sendTo);
-        return await this.withSecret(secret, walk, key);
+        return await this.withSecrets(secrets, walk, key);
       } finally {
         this.watchers.delete(key);
       }
@@ -256,13 +263,9 @@ export class SendTask implements Disposable {
   }
 
   /** Sends one message to somebody who is not on the list. Aborting `signal` gives up. */
-  async sendTest(
-    order: Omit<TestOrder, "key">,
-    credentials: () => Promise<Credentials>,
-    signal: AbortSignal,
-  ): Promise<TestReply> {
+  async sendTest(order: Omit<TestOrder, "key">, secrets: SecretSource, signal: AbortSignal): Promise<TestReply> {
     return await this.abortable(signal, async (key) => {
-      return await this.withSecret(credentials, () => this.thread.request("sendTest", { ...order, key }), key);
+      return await this.withSecrets(secrets, () => this.thread.request("sendTest", { ...order, key }), key);
     });
   }
 
@@ -307,16 +310,17 @@ export class SendTask implements Disposable {
             previousRunId: what.previousRunId,
           };
     let refusal: unknown;
-    const secret = async (): Promise<Credentials> => {
+    const credentials = async (): Promise<Credentials> => {
       try {
-        return await request.credentials();
+        return await request.secrets.credentials();
       } catch (error) {
         refusal = error;
         throw error;
       }
     };
+    const secrets: SecretSource = { credentials, accessToken: (refused) => request.secrets.accessToken(refused) };
     try {
-      return await this.withSecret<RunReply>(secret, () => this.thread.request("run", order), key);
+      return await this.withSecrets<RunReply>(secrets, () => this.thread.request("run", order), key);
     } catch (error) {
       // A thread carries no classes across: what the host refused, it tells in its own words.
       if (refusal instanceof Error) throw refusal;
@@ -355,12 +359,12 @@ export class SendTask implements Disposable {
     }
   }
 
-  private async withSecret<T>(
-    secret: () => Promise<Credentials>,
+  private async withSecrets<T>(
+    secrets: SecretSource,
     work: (key: string) => Promise<T>,
     key: string = randomUUID(),
   ): Promise<T> {
-    this.secrets.set(key, secret);
+    this.secrets.set(key, secrets);
     try {
       return await work(key);
     } finally {
@@ -368,10 +372,10 @@ export class SendTask implements Disposable {
     }
   }
 
-  private async secretFor(key: string): Promise<Credentials> {
-    const secret = this.secrets.get(key);
-    if (secret === undefined) throw new Error("Nobody waits for this secret any more.");
-    return await secret();
+  private secretsOf(key: string): SecretSource {
+    const secrets = this.secrets.get(key);
+    if (secrets === undefined) throw new Error("Nobody waits for this secret any more.");
+    return secrets;
   }
 
   private bringToRest(campaign: string, how: "pause" | "stop"): Active | undefined {
@@ -426,7 +430,7 @@ function isToStart({ request: { startAt } }: Active): boolean {
 
 /** One process sends through a mailbox at a time; the sandbox is its own. */
 function laneOf(target: Target): string {
-  if (target.kind !== "smtp") return target.kind;
+  if (target.kind !== "account") return target.kind;
   const { host, user, id } = target.account;
   return `smtp ${host.toLowerCase()} ${user === "" ? id : user.toLowerCase()}`;
 }

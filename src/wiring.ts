@@ -128,6 +128,7 @@ async function campaignSettings(accounts: Accounts, campaign: vscode.Uri): Promi
 function languageThread(script: string, log: Log): WorkerThread {
   const refused: Handlers<HostApi> = {
     credentials: () => Promise.reject(new Error("Language work needs no secret.")),
+    accessToken: () => Promise.reject(new Error("Language work needs no secret.")),
     progress: () => undefined,
     attempts: () => undefined,
     doctorStep: () => undefined,

@@ -28,6 +28,7 @@ class Newest {
 function serve(port: NonNullable<typeof parentPort>): void {
   const host: HostApi = {
     credentials: (key) => rpc.request("credentials", key),
+    accessToken: (key, refused) => rpc.request("accessToken", key, refused),
     progress: (key, progress) => {
       rpc.event("progress", key, progress);
     },

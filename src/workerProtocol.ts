@@ -20,6 +20,7 @@ import type {
   SenderDefaults,
   TakenApart,
   Target,
+  TokenReply,
   Totals,
   Tried,
   UnknownRecipient,
@@ -288,6 +289,8 @@ export interface WorkerApi {
 export interface HostApi {
   /** The secret for a run, a test or a diagnosis, right before it is needed. */
   credentials(key: string): Promise<Credentials>;
+  /** An access token for the same; `refused` is one that the server did not take. */
+  accessToken(key: string, refused: string | undefined): Promise<TokenReply>;
   /** Whole snapshots, at most four a second. */
   progress(key: string, progress: Progress): undefined;
   /** In order, gathered over a moment. */

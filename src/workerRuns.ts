@@ -23,6 +23,7 @@ import {
   writeReportCsv,
 } from "./mail/index";
 import type {
+  AccessTokens,
   Account,
   AttemptEvent,
   CampaignIds,
@@ -88,6 +89,7 @@ export class Runs {
             logger: this.logger,
             random: () => Math.random(),
             credentials: () => this.host.credentials(order.key),
+            accessTokens: this.tokens(order.key),
           },
           {
             stop: steering.stop.signal,
@@ -131,6 +133,7 @@ export class Runs {
           root,
           caSha256,
           credentials: await this.host.credentials(key),
+          accessTokens: this.tokens(key),
           signal: abort.signal,
           onStep,
           ...(sendTo === undefined ? {} : { sendTo: mailboxOf(sendTo) }),
@@ -158,9 +161,11 @@ export class Runs {
       const to = mailboxOf(order.to);
       try {
         const { root } = order.campaign;
-        const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
+        const ca =
+          target.kind === "account" ? await readCertificates(target.account, root, target.caSha256) : undefined;
         const credentials = await this.host.credentials(order.key);
-        const about = { stateDirectory, ca, credentials, testId: randomUUID(), date: new Date() };
+        const accessTokens = this.tokens(order.key);
+        const about = { stateDirectory, ca, credentials, accessTokens, testId: randomUUID(), date: new Date() };
         return await sendTest(prepared, entry, to, target, about, abort.signal);
       } catch (error) {
         if (error instanceof RowError) return { ok: false, problems: error.problems };
@@ -180,6 +185,10 @@ export class Runs {
 
   setPace(key: string, pace: Pace): void {
     this.paces.get(key)?.set(pace);
+  }
+
+  private tokens(key: string): AccessTokens {
+    return (refused) => this.host.accessToken(key, refused);
   }
 
   private async steered<T>(key: string, work: (steering: Steering) => Promise<T>): Promise<T> {
@@ -308,10 +317,10 @@ export async function interrupted(
 /** The plan that was interrupted, through the account as it is now: what stopped it may have been mended there. */
 async function planOf(order: Extract<RunOrder, { kind: "resume" }>): Promise<Plan | NotRun> {
   const { target, stateDirectory, campaignId } = order;
-  const last = await lastRun(stateDirectory, campaignId, target.kind === "smtp" ? "real" : target.kind);
+  const last = await lastRun(stateDirectory, campaignId, target.kind === "account" ? "real" : target.kind);
   if (last?.plan.runId !== order.runId) return { kind: "changed" };
   const { root } = last.plan;
-  const ca = target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined;
+  const ca = target.kind === "account" ? await readCertificates(target.account, root, target.caSha256) : undefined;
   return { ...last.plan, target, ca, pace: order.pace, startAt: order.startAt };
 }
 

@@ -64,7 +64,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
         : sendingText(await ownerIn(path.dirname(last.plan.directory))),
       exit.paused,
     );
-  if (target.kind === "smtp") await refuseUnknownRun(context, campaignId ?? last?.plan.campaignId, last, flags);
+  if (target.kind === "account") await refuseUnknownRun(context, campaignId ?? last?.plan.campaignId, last, flags);
   // A dry run of a finished one is simply made again: it settles nobody.
   if (last?.state === "finished" && flags.again !== true && target.kind !== "outbox") return alreadySent(last);
   if (last?.state === "interrupted" || last?.state === "running") {
@@ -83,7 +83,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     return run(context, plan, credentials, limit, flags, `Going on: ${describeTotals(last)}`);
   }
   if (prepared === undefined) throw new Refusal(problems.map(formatProblem).join("\n"), exit.problems);
-  if (last === undefined && target.kind === "smtp" && flags.again !== true)
+  if (last === undefined && target.kind === "account" && flags.again !== true)
     await refuseChangedId(context, prepared, campaignId);
   const check = await checkRows(prepared);
   refuseProblems([...problems, ...check.problems], check, flags);
@@ -177,7 +177,7 @@ async function confirm(
   flags: Flags,
 ): Promise<void> {
   // Nothing leaves the machine: there is nothing to confirm.
-  if (target.kind !== "smtp" || flags.yes === true) return;
+  if (target.kind !== "account" || flags.yes === true) return;
   const { campaign } = prepared;
   const { counts, first } = check;
   const cc = [...campaign.cc, ...campaign.bcc].map(({ text }) => text);

@@ -50,12 +50,12 @@ export async function chooseTarget(context: Context, flags: Flags): Promise<Chos
   const words = { approve: flags.approve === true, named: flags.account };
   const { caSha256 } = await requireApproval(context, account, sender, written, words);
   const ca = await readCertificates(account, context.root, caSha256);
-  return { target: { kind: "smtp", account, caSha256 }, sender, ca };
+  return { target: { kind: "account", account, caSha256 }, sender, ca };
 }
 
 /** The account of a target; undefined where nothing leaves the machine. */
 export function accountOfTarget(target: Target): Account | undefined {
-  return target.kind === "smtp" ? target.account : undefined;
+  return target.kind === "account" ? target.account : undefined;
 }
 
 /**

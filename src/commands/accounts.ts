@@ -1,7 +1,7 @@
 /** Test Connection and Forget All Secrets: accounts without the panel. */
 import * as vscode from "vscode";
 import { HumanError } from "../notify";
-import { accountChoice, cancellable, refusal, requireTrust, secretOf } from "./services";
+import { accountChoice, cancellable, refusal, requireTrust, secretsOf } from "./services";
 import type { Services } from "./services";
 
 /** Walks the way to an account's server, on the very path that sends; every step goes to the log. */
@@ -27,9 +27,9 @@ export async function testAccount(services: Services, scope: vscode.Uri | undefi
   const resolution = await services.accounts.resolve(scope, accountId);
   if (resolution.kind === "refused") throw refusal(services, resolution);
   if (resolution.kind !== "account") return;
-  const credentials = await secretOf(services, scope, resolution)();
+  const secrets = secretsOf(services, scope, resolution);
   const diagnosis = await cancellable("Testing the connection", (signal) =>
-    services.task.diagnose(resolution, credentials, { signal }),
+    services.task.diagnose(resolution, secrets, { signal }),
   );
   if (diagnosis === undefined) return;
   const showLog = { title: "Show Log", run: () => services.log.show() };

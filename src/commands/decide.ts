@@ -94,7 +94,7 @@ function failedOf({ plan, totals }: RunState): number {
 }
 
 function whereToLook({ plan: { target } }: RunState): string {
-  return target.kind === "smtp"
+  return target.kind === "account"
     ? `Look for the Message-ID in the Sent folder of ${plainText(target.account.user === "" ? target.account.id : target.account.user, 80)}, or in the log of ${plainText(target.account.host, 80)}.`
     : "Look for the Message-ID among the mails of the sandbox.";
 }

@@ -43,7 +43,7 @@ export function nameOf(services: Services, { plan }: RunState): RunName {
   return {
     stateDirectory: services.stateDirectory(),
     campaignId: plan.campaignId,
-    world: plan.target.kind === "smtp" ? "real" : plan.target.kind,
+    world: plan.target.kind === "account" ? "real" : plan.target.kind,
     runId: plan.runId,
   };
 }

@@ -39,7 +39,7 @@ export async function exportFailedRows(services: Services, campaign: vscode.Uri)
 
 /** Writes everything on record into a file for another machine; an unfinished run moves there, after a question. */
 export async function exportJournal(services: Services, campaign: vscode.Uri): Promise<void> {
-  const run = (await lastRunsOf(services, campaign)).find(({ plan }) => plan.target.kind === "smtp");
+  const run = (await lastRunsOf(services, campaign)).find(({ plan }) => plan.target.kind === "account");
   if (run === undefined)
     throw new HumanError("This campaign was rehearsed only: there is no journal to carry anywhere.");
   if (services.task.isActive(campaign.fsPath) || run.state === "running")
@@ -87,7 +87,7 @@ export async function deleteHistory(services: Services, campaign: vscode.Uri): P
   if (services.task.isActive(campaign.fsPath) || runs.some(({ state }) => state === "running"))
     throw new HumanError("This campaign is being sent. Stop it, then delete its history.");
   const lines = runs.map(
-    ({ plan, totals }) => `${plan.target.kind === "smtp" ? "Last run" : "Last rehearsal"}: ${standing(totals)}.`,
+    ({ plan, totals }) => `${plan.target.kind === "account" ? "Last run" : "Last rehearsal"}: ${standing(totals)}.`,
   );
   const agreed = await services.dialogs.confirm(
     `Delete the history of “${plainText(campaignName(campaign.fsPath), 60)}”?`,

@@ -21,7 +21,7 @@ export async function rehearse(services: Services, campaign: vscode.Uri): Promis
   const stateDirectory = services.stateDirectory();
   const last = await services.task.ask.request("lastRun", { stateDirectory, campaignId, world: "sandbox" });
   if (last?.state === "running") throw new HumanError("This campaign is being rehearsed in another window.");
-  const { target, pace, currentPace, credentials } = sandboxWay(campaign);
+  const { target, pace, currentPace, secrets } = sandboxWay(campaign);
   return await services.task.start({
     campaign,
     target,
@@ -39,6 +39,6 @@ export async function rehearse(services: Services, campaign: vscode.Uri): Promis
             fingerprint: reply.fingerprint,
             previousRunId: last?.plan.runId,
           },
-    credentials,
+    secrets,
   });
 }

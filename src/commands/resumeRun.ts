@@ -44,7 +44,7 @@ export async function resume(
   { startAt: chosen, holder, again }: Resuming = {},
 ): Promise<void> {
   const { plan, totals, changed } = run;
-  const confirmed = plan.target.kind === "smtp" ? plan.target.account : undefined;
+  const confirmed = plan.target.kind === "account" ? plan.target.account : undefined;
   const way = await wayOf(services, campaign, confirmed?.id ?? sandboxId);
   if (way === undefined) return;
   const planned = chosen ?? (plan.startAt === undefined ? undefined : Date.parse(plan.startAt));
@@ -109,7 +109,7 @@ export async function resume(
     startAt,
     total: everybody(totals),
     what: { kind: "resume", campaignId: plan.campaignId, runId: plan.runId, takeOver: holder !== undefined },
-    credentials: way.credentials,
+    secrets: way.secrets,
   });
 }
 

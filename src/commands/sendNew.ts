@@ -57,7 +57,7 @@ export async function sendNew(services: Services, campaign: vscode.Uri, run: New
       fingerprint: reply.fingerprint,
       previousRunId: last?.plan.runId,
     },
-    credentials: way.credentials,
+    secrets: way.secrets,
   });
 }
 

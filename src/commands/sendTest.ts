@@ -41,7 +41,7 @@ export async function sendTest(services: Services, campaign: vscode.Uri, row: nu
     target: way.target,
     stateDirectory: services.stateDirectory(),
   };
-  const tried = await cancellable("Sending a test", (signal) => services.task.sendTest(order, way.credentials, signal));
+  const tried = await cancellable("Sending a test", (signal) => services.task.sendTest(order, way.secrets, signal));
   if (tried === undefined) return;
   if (tried.ok) {
     services.log.info(`test accepted ${to} ${plainText(tried.reply)}`);

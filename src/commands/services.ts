@@ -11,7 +11,7 @@ import type { Credentials } from "../mail/index";
 import { HumanError, unlinked } from "../notify";
 import type { Notifications } from "../notify";
 import type { Reports } from "../reports";
-import type { SendTask } from "../sendTask";
+import type { SecretSource, SendTask } from "../sendTask";
 import type { PreviewPanels } from "../webview/previewPanel";
 import type { CheckReply } from "../workerProtocol";
 import { WorkerEnded } from "../workerThread";
@@ -148,13 +148,13 @@ export async function hasBlockingProblems(
   return true;
 }
 
-/** The account's secret, as long as the settings still say what was resolved: compared right before it is used. */
-export function secretOf(
+/** The account's secrets, as long as the settings still say what was resolved: compared right before they are used. */
+export function secretsOf(
   services: Services,
   campaign: vscode.Uri | undefined,
   resolved: ResolvedAccount,
-): () => Promise<Credentials> {
-  return async () => {
+): SecretSource {
+  const credentials = async (): Promise<Credentials> => {
     if (!(await services.accounts.stillHolds(campaign, resolved))) {
       throw new HumanError(
         "The account was changed in the meantime, so nothing was sent through it. Look at it, then send again.",
@@ -166,6 +166,7 @@ export function secretOf(
     }
     return resolved.credentials;
   };
+  return { credentials, accessToken: resolved.accessToken };
 }
 
 /** Says why an account cannot be used. */

@@ -2,9 +2,10 @@
 import type * as vscode from "vscode";
 import type { ResolvedAccount } from "../accounts";
 import { readPace } from "../config";
-import { slower } from "../mail/index";
-import type { Account, Credentials, Pace, Target } from "../mail/index";
-import { refusal, secretOf, serverOf } from "./services";
+import { signedOut, slower } from "../mail/index";
+import type { Account, Pace, Target } from "../mail/index";
+import type { SecretSource } from "../sendTask";
+import { refusal, secretsOf, serverOf } from "./services";
 import type { Services } from "./services";
 
 /** Through what a campaign goes. */
@@ -16,7 +17,7 @@ export interface Way {
   readonly account: Account | undefined;
   /** Undefined is the sandbox. */
   readonly server: string | undefined;
-  readonly credentials: () => Promise<Credentials>;
+  readonly secrets: SecretSource;
 }
 
 /** Resolves an account; undefined when the person turned away from a question. Throws `HumanError`. */
@@ -43,7 +44,7 @@ export function sandboxWay(campaign: vscode.Uri): Way {
     currentPace: () => Promise.resolve().then(pace),
     account: undefined,
     server: undefined,
-    credentials: () => Promise.resolve({}),
+    secrets: { credentials: () => Promise.resolve({}), accessToken: () => Promise.resolve(signedOut) },
   };
 }
 
@@ -52,13 +53,13 @@ function accountWay(services: Services, campaign: vscode.Uri, resolved: Resolved
   const confirmed = readPace(account, level, campaign);
   const current = async (): Promise<Pace> => readPace(await limitsNow(services, campaign, resolved), level, campaign);
   return {
-    target: { kind: "smtp", account, caSha256 },
+    target: { kind: "account", account, caSha256 },
     pace: confirmed,
     // What a workspace's files say in the middle of a run may slow it down, never speed it up.
     currentPace: async () => (level === "user" ? current() : slower(confirmed, await current())),
     account,
     server: serverOf(resolved),
-    credentials: secretOf(services, campaign, resolved),
+    secrets: secretsOf(services, campaign, resolved),
   };
 }
 

@@ -33,7 +33,7 @@ const proxyUrl = v.pipe(
 /** The account as it stands in `bulkMail.accounts`; what is left out gets its default, or its provider's. */
 export const accountSchema = v.strictObject({
   provider: v.optional(line, "custom"),
-  transport: v.optional(v.picklist(["smtp"]), "smtp"),
+  transport: v.optional(v.picklist(["smtp", "gmailApi"]), "smtp"),
   host: v.pipe(
     hostName,
     v.check((host) => host !== ""),
@@ -41,7 +41,8 @@ export const accountSchema = v.strictObject({
   port: v.optional(port, 587),
   security: v.optional(v.picklist(["starttls", "tls", "none"]), "starttls"),
   user: v.optional(line, ""),
-  auth: v.optional(v.picklist(["password", "none"]), "password"),
+  /** `oauth2`: an access token, got by signing in with the provider in the browser. */
+  auth: v.optional(v.picklist(["password", "oauth2", "none"]), "password"),
   from: v.optional(line, ""),
   replyTo: v.optional(line, ""),
   tls: v.optional(
@@ -102,12 +103,12 @@ export interface AccountProblem {
 /** What each field may hold, as the end of a sentence. */
 const expectations: Readonly<Record<string, string>> = {
   provider: "the name of a provider",
-  transport: "smtp",
+  transport: "smtp or gmailApi",
   host: "a host name, such as smtp.example.com",
   port: "a whole number from 1 to 65535",
   security: "starttls, tls or none",
   user: "one line of at most 320 characters",
-  auth: "password or none",
+  auth: "password, oauth2 or none",
   from: "one line of at most 320 characters",
   replyTo: "one line of at most 320 characters",
   tls: "an object with verify, caFile, servername and minVersion",
@@ -180,8 +181,14 @@ function checkId(id: string): readonly AccountProblem[] {
 function fillFromProvider(settings: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const provider = typeof settings.provider === "string" ? providerById(settings.provider) : undefined;
   if (provider === undefined) return settings;
-  return { ...presetOf(provider, settings.port, settings.security), ...settings };
+  const auth = settings.transport === "gmailApi" || !provider.auths.includes("password") ? { auth: "oauth2" } : {};
+  const filled = { ...presetOf(provider, settings.port, settings.security), ...auth, ...settings };
+  // There is one Gmail API: what stands in the settings is about the mail server.
+  return settings.transport === "gmailApi" ? { ...filled, ...gmailApi } : filled;
 }
+
+/** Where the Gmail API is. */
+const gmailApi = { host: "gmail.googleapis.com", port: 443, security: "tls" } as const;
 
 /** Port and security go together: one that is given picks the other. */
 function presetOf(provider: Provider, port: unknown, security: unknown): Readonly<Record<string, unknown>> {
@@ -253,7 +260,8 @@ function checkMeaning(account: Readonly<Record<string, unknown>>, broken: Readon
     });
   }
 
-  if ((account.auth ?? "password") === "password" && text("user") === "")
+  for (const problem of oauthProblems(account)) add(problem);
+  if (account.auth !== "none" && text("user") === "")
     add({
       code: "account.user.missing",
       severity: "error",
@@ -284,6 +292,30 @@ function checkMeaning(account: Readonly<Record<string, unknown>>, broken: Readon
     });
 
   problems.push(...checkSecurity(account, broken));
+  return problems;
+}
+
+/** An access token opens the whole mailbox: it goes to the provider's own servers and nowhere else, and never unprotected. */
+function oauthProblems(account: Readonly<Record<string, unknown>>): readonly AccountProblem[] {
+  const { transport, provider: id, auth, host, security, tls } = account;
+  const problem = (code: ProblemCode & `account.oauth.${string}`, field: string): AccountProblem => ({
+    code,
+    severity: "error",
+    field,
+    message: sentence(code),
+  });
+  if (transport === "gmailApi" && id !== "gmail") return [problem("account.oauth.gmailApi", "transport")];
+  if (transport === "gmailApi" && auth !== "oauth2") return [problem("account.oauth.gmailApiAuth", "auth")];
+  if (auth !== "oauth2") return [];
+  const provider = typeof id === "string" ? providerById(id) : undefined;
+  if (provider?.oauth === undefined) return [problem("account.oauth.provider", "auth")];
+  const problems: AccountProblem[] = [];
+  if (transport !== "gmailApi" && toAsciiHost(String(host).trim()) !== provider.host)
+    problems.push(problem("account.oauth.host", "host"));
+  if (security === "none") problems.push(problem("account.oauth.insecure", "security"));
+  if (isRecord(tls) && tls.verify === false) problems.push(problem("account.oauth.unverified", "tls.verify"));
+  if (isRecord(tls) && typeof tls.servername === "string" && tls.servername.trim() !== "")
+    problems.push(problem("account.oauth.servername", "tls.servername"));
   return problems;
 }
 

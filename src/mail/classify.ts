@@ -45,6 +45,8 @@ export interface Failure {
   readonly systemCode?: string;
   /** How long the server asks to wait, milliseconds, between a second and 24 hours; absent when it names no time. */
   readonly retryAfterMs?: number;
+  /** A person has to sign in, or to sign in again, in the browser. */
+  readonly signIn?: true;
   /** How many connections the server takes of this account at once, where it says that there are too many. */
   readonly connections?: number;
 }

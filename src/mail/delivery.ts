@@ -8,7 +8,7 @@ import { readAuthorities } from "./endpoint";
 import { FileError } from "./files";
 import { sandboxDirectory } from "./stateDirectory";
 import type { Target } from "./plan";
-import type { Credentials } from "./ports";
+import type { AccessTokens, Credentials } from "./ports";
 import type { Entry, Prepared } from "./preflight";
 import { SendError, type Transport } from "./transports/transport";
 import * as v from "valibot";
@@ -32,10 +32,11 @@ export async function openDelivery(
     /** PEM text of the account's own authorities. */
     readonly ca: string | undefined;
     readonly credentials: Credentials;
+    readonly accessTokens?: AccessTokens | undefined;
   },
 ): Promise<Delivery> {
   switch (target.kind) {
-    case "smtp": {
+    case "account": {
       const { smtpTransports } = await import("./transports/smtp");
       return { transport: smtpTransports({ ...about, account: target.account }), close: () => Promise.resolve() };
     }
@@ -94,6 +95,7 @@ export async function sendTest(
     readonly stateDirectory: string;
     readonly ca: string | undefined;
     readonly credentials: Credentials;
+    readonly accessTokens?: AccessTokens | undefined;
     /** A new UUID: every test is a message of its own. */
     readonly testId: string;
     readonly date: Date;

@@ -12,7 +12,7 @@ import { fixesOf, isAboutCertificate } from "./doctorFixes";
 import { certificateOf, describeCertificate, otherPorts, Probes, speaksTls } from "./doctorProbes";
 import { domainHints, systemResolver, type TextResolver } from "./domainHints";
 import { composeMessage } from "./message";
-import { systemClock, type Clock, type Credentials } from "./ports";
+import { systemClock, type AccessTokens, type Clock, type Credentials } from "./ports";
 import { plainText } from "./problems";
 import type { ServerPort } from "./providers";
 import { smtpTransports, type SmtpTransport, type SmtpWatch } from "./transports/smtp";
@@ -24,6 +24,7 @@ export interface DoctorOptions {
   readonly root: string | undefined;
   readonly caSha256: string | undefined;
   readonly credentials: Credentials;
+  readonly accessTokens?: AccessTokens | undefined;
   readonly signal: AbortSignal;
   /** Told each step as soon as it is known; the last word on a step is in the diagnosis. */
   readonly onStep: (step: DoctorStep) => void;

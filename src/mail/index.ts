@@ -25,13 +25,13 @@ export type { Limits, Pace, PaceReader, PaceSettings, SendingWindow, Weekday } f
 export { defaultLimits, paceFrom, slower, unlimited } from "./pace";
 export type { Plan, RunState, Target, Totals, World } from "./plan";
 export { createPlan, lastRun, PlanError, RunningError, runUnderAnotherId, worldOf } from "./plan";
-export type { Clock, Credentials, Logger, Ports } from "./ports";
-export { silentLogger, systemClock } from "./ports";
+export type { AccessTokens, Clock, Credentials, Logger, Ports, TokenReply } from "./ports";
+export { signedOut, silentLogger, systemClock } from "./ports";
 export type { CheckResult, Counts, Entry, Prepared, PrepareRequest, SenderDefaults } from "./preflight";
 export { checkRows, prepareCampaign, RowError } from "./preflight";
 export type { Fix, Position, Problem, ProblemCode, Range, Severity } from "./problems";
 export { plainText, quote, sentence } from "./problems";
-export type { Provider } from "./providers";
+export type { OAuthProviderId, Provider } from "./providers";
 export { providerById, providers, suggestProvider } from "./providers";
 export type { Usage } from "./quota";
 export { mailboxDirectory, mailboxOf, noUsage, readUsage } from "./quota";

@@ -380,7 +380,7 @@ export class Lanes {
   /** A silent server is spoken of, and given up on while that is safe; after a sleep connections are made again. */
   private watch(over: AbortSignal): void {
     const { ports, plan } = this.context;
-    const smtp = plan.target.kind === "smtp" ? plan.target.account : undefined;
+    const smtp = plan.target.kind === "account" ? plan.target.account : undefined;
     const where = smtp?.host ?? "the server";
     const limits = smtp === undefined ? [0] : [smtp.timeouts.dns, smtp.timeouts.connection, smtp.timeouts.greeting];
     watchLanes(

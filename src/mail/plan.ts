@@ -22,7 +22,7 @@ export type World = "real" | "sandbox" | "outbox";
 /** Where a run's messages go. */
 export type Target =
   /** `caSha256` is the approved content of the account's CA file, hex; undefined when it names none. */
-  | { readonly kind: "smtp"; readonly account: Account; readonly caSha256: string | undefined }
+  | { readonly kind: "account"; readonly account: Account; readonly caSha256: string | undefined }
   | { readonly kind: "sandbox" }
   /** One `.eml` file a message. */
   | { readonly kind: "outbox"; readonly directory: string };
@@ -112,7 +112,7 @@ export class RunningError extends PlanError {
 
 /** The world of a target. */
 export function worldOf(target: Target): World {
-  return target.kind === "smtp" ? "real" : target.kind;
+  return target.kind === "account" ? "real" : target.kind;
 }
 
 /** Copies what the campaign consists of into a new run's folder and flushes it to disk. Throws `PlanError` and `FileError`. */
@@ -169,7 +169,7 @@ export async function createPlan(request: PlanRequest, clock: Clock): Promise<Pl
         counts: check.counts,
         copies,
         attachments,
-        ca: target.kind === "smtp" ? await readCertificates(target.account, root, target.caSha256) : undefined,
+        ca: target.kind === "account" ? await readCertificates(target.account, root, target.caSha256) : undefined,
         pace: request.pace,
         startAt: request.startAt,
       };

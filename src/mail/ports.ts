@@ -1,6 +1,7 @@
 /** What the core asks of the outside. Hosts implement these; nothing else in `src/mail` touches time, chance or a log. */
 import { uptime } from "node:os";
 import { bootId } from "./boot";
+import { ownFailures, type Failure } from "./classify";
 
 /** Time. Everything that waits or stamps goes through here, so tests can turn the hands. */
 export interface Clock {
@@ -29,6 +30,19 @@ export interface Credentials {
   readonly proxyPassword?: string;
 }
 
+/** An access token (RFC 6749 §1.4), or why there is none; plain data, so that it crosses to a thread. */
+export type TokenReply =
+  { readonly ok: true; readonly token: string } | { readonly ok: false; readonly failure: Failure };
+
+/** Nobody is signed in. */
+export const signedOut: TokenReply = { ok: false, failure: { ...ownFailures.signedOut, stage: "auth" } };
+
+/**
+ * Hands out access tokens of an account that signs in with OAuth, whenever one is about to be used. `refused` is one that the server
+ * did not take: another one is got, once. Never throws.
+ */
+export type AccessTokens = (refused?: string) => Promise<TokenReply>;
+
 /** Everything `runCampaign` needs besides its plan. */
 export interface Ports {
   readonly clock: Clock;
@@ -39,6 +53,8 @@ export interface Ports {
   readonly silenceMs?: number;
   /** The account's secret; asked for once a run, right before the first connection. */
   credentials(): Promise<Credentials>;
+  /** For accounts that sign in with OAuth; a host without it cannot send through them. */
+  readonly accessTokens?: AccessTokens;
 }
 
 let thisBoot: string | undefined;

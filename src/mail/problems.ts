@@ -78,6 +78,17 @@ export const sentences = {
   "account.proxy.httpProxy.https": () =>
     "VS Code's setting http.proxy names a proxy that is reached by https://, which mail cannot go through. Write an http:// or socks5:// proxy into the account.",
   "account.user.missing": () => "The user name is missing. Enter it, or choose to send without signing in.",
+  "account.oauth.provider": () =>
+    "Signing in with the browser works with Gmail, Outlook.com and Microsoft 365. Choose one of these as provider, or a password.",
+  "account.oauth.gmailApi": () => "The Gmail API sends for Gmail accounts only. Choose Gmail as provider, or SMTP.",
+  "account.oauth.gmailApiAuth": () =>
+    "The Gmail API takes no password. Choose to sign in with Google, or send through SMTP.",
+  "account.oauth.host": () =>
+    "Who signs in with the browser sends through the provider's own server only, because the access token opens the whole mailbox. Remove the host.",
+  "account.oauth.insecure": () => "An access token is never sent without encryption. Use STARTTLS or TLS.",
+  "account.oauth.unverified": () =>
+    "An access token is never sent to a server whose certificate is not checked. Check the certificate, or name a CA file.",
+  "account.oauth.servername": () => "An access token goes to the provider's own server only. Remove the server name.",
   "account.mailbox": (a: { key: string; text: string; detail: string }) =>
     `${quote(a.text)} cannot be used as ${a.key}: ${a.detail}. Write ada@example.com or Ada <ada@example.com>.`,
   "account.from.missing": () =>

@@ -13,8 +13,11 @@ export interface ProviderHost {
   readonly host: string;
 }
 
-/** How a provider lets people in. `oauth2` is sign-in in the browser, which is not offered yet. */
+/** How a provider lets people in. `oauth2` is sign-in in the browser. */
 export type ProviderAuth = "password" | "oauth2";
+
+/** Who signs people in with OAuth (`oauthProviders.ts`). */
+export type OAuthProviderId = "google" | "microsoft";
 
 /** What a provider publishes about its smallest usual account; the server's own answers always win. */
 export interface PublishedLimits {
@@ -49,6 +52,8 @@ export interface Provider {
   readonly user?: string;
   /** The recommended one first. */
   readonly auths: readonly ProviderAuth[];
+  /** Who signs in where `auths` holds `oauth2`. */
+  readonly oauth?: OAuthProviderId;
   /** Where the provider makes the password for sending: an app password, a token or a key. */
   readonly appPasswordUrl?: string;
   /** Where the provider explains all of this. */
@@ -89,6 +94,7 @@ export const providers: readonly Provider[] = [
     passwordHint:
       "An app password of 16 letters, not the password of your Google account. It needs 2-Step Verification.",
     auths: ["password", "oauth2"],
+    oauth: "google",
     appPasswordUrl: "https://myaccount.google.com/apppasswords",
     helpUrl: "https://support.google.com/accounts/answer/185833",
     note: "Gmail sends about 500 messages in 24 hours, Google Workspace about 2,000; who sends more is locked out for up to a day.",
@@ -103,6 +109,7 @@ export const providers: readonly Provider[] = [
     userHint: fullAddress,
     passwordHint: "Outlook.com takes no password for sending any more.",
     auths: ["oauth2"],
+    oauth: "microsoft",
     helpUrl:
       "https://support.microsoft.com/office/pop-imap-and-smtp-settings-for-outlook-com-d088b986-291d-42b8-9564-9c414e2aa040",
     retired:
@@ -120,6 +127,7 @@ export const providers: readonly Provider[] = [
     userHint: "Your work or school address.",
     passwordHint: "The account's password, or an app password; an administrator must allow SMTP AUTH for the mailbox.",
     auths: ["password", "oauth2"],
+    oauth: "microsoft",
     appPasswordUrl: "https://mysignins.microsoft.com/security-info",
     helpUrl:
       "https://learn.microsoft.com/exchange/clients-and-mobile-in-exchange-online/authenticated-client-smtp-submission",
@@ -134,7 +142,7 @@ export const providers: readonly Provider[] = [
     ports: [implicit, submission],
     userHint: "Your full Yahoo address.",
     passwordHint: "An app password, not the password of your Yahoo account.",
-    auths: ["password", "oauth2"],
+    auths: ["password"],
     appPasswordUrl: "https://login.yahoo.com/account/security",
     helpUrl: "https://help.yahoo.com/kb/SLN15241.html",
     note: "Yahoo sends about 500 messages a day.",

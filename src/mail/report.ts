@@ -180,7 +180,7 @@ function rowOf(entry: Entry, history: History, details: JournalDetails): ReportR
 /** Where a run goes, in words. */
 export function nameTarget(target: Target): string {
   switch (target.kind) {
-    case "smtp":
+    case "account":
       return `${target.account.id} (${target.account.host}:${String(target.account.port)})`;
     case "sandbox":
       return "Sandbox: nothing left this machine";

@@ -179,7 +179,7 @@ export async function runCampaign(
     const waits = (waiting: Waiting): void => progress.waits(waiting);
     const late = await waitForStart(plan, ports.clock, hooks.stop, waits);
     if (late !== undefined) return end(late);
-    if (plan.target.kind === "smtp") {
+    if (plan.target.kind === "account") {
       const directory = mailboxDirectory(stateDirectory, mailboxOf(plan.target.account));
       const found = await leaseMailbox(directory, {
         clock: ports.clock,
@@ -199,6 +199,7 @@ export async function runCampaign(
       campaignId: plan.campaignId,
       ca: plan.ca,
       credentials: await ports.credentials(),
+      accessTokens: ports.accessTokens,
     });
     const isSuppressed = await suppression(await diskFiles(plan.root), prepared.campaign, plan.csv);
     await receipt.begin(totals);

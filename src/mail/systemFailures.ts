@@ -102,6 +102,15 @@ export const ownFailures = {
     text: "The server takes no passwords, only a sign-in in the browser. The password was not sent.",
   },
   noPassword: { class: "account", text: "No password is known for this account. Enter it in Bulk Mail: Accounts." },
+  noTokenAuth: {
+    class: "account",
+    text: "The server takes no sign-in of the browser's kind (XOAUTH2). The access token was not sent. Check host and port in Bulk Mail: Accounts.",
+  },
+  signedOut: {
+    class: "account",
+    text: "Nobody is signed in to this account. Sign in, then resume: whoever has the message stays out.",
+    signIn: true,
+  },
   noStarttls: { class: "account", text: say.starttls },
   smtpUtf8: {
     class: "recipient",
@@ -113,4 +122,4 @@ export const ownFailures = {
   },
   tooLarge: { class: "message", text: say.tooLarge },
   stopped: { class: "offline", text: "The attempt was ended before anything was handed over." },
-} as const satisfies Record<string, { readonly class: OutcomeClass; readonly text: string }>;
+} as const satisfies Record<string, { readonly class: OutcomeClass; readonly text: string; readonly signIn?: true }>;

@@ -66,7 +66,9 @@ export class ConnectionTest {
       steps.set(step.name, testStep(step));
       this.show(run, inOrder(steps));
     };
-    const walk = doctor.diagnose(resolved, resolved.credentials, { sendTo, onStep, signal });
+    const { credentials, accessToken } = resolved;
+    const secrets = { credentials: () => Promise.resolve(credentials), accessToken };
+    const walk = doctor.diagnose(resolved, secrets, { sendTo, onStep, signal });
     const diagnosis = await Promise.race([walk, aborted(signal)]).catch((error: unknown) => {
       if (signal.aborted) return undefined;
       throw error;

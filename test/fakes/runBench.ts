@@ -92,7 +92,7 @@ export class RunBench {
         stateDirectory: this.stateDirectory,
         prepared,
         check: await checkRows(prepared),
-        target: { kind: "smtp", account: loopbackAccount(this.server.port, account), caSha256: undefined },
+        target: { kind: "account", account: loopbackAccount(this.server.port, account), caSha256: undefined },
         root: this.folder,
         pace: { ...quickPace, ...pace },
         previousRunId: undefined,

@@ -18,7 +18,7 @@ const sender = { from: undefined, replyTo: undefined };
 export const smallCampaignId = "0b0e7d3a-8f4e-4d52-9f0a-6f2f1f9e5a11";
 
 /** A real run through a server on loopback that is never reached. */
-export const nowhere: Target = { kind: "smtp", account: loopbackAccount(2525), caSha256: undefined };
+export const nowhere: Target = { kind: "account", account: loopbackAccount(2525), caSha256: undefined };
 
 /** Writes `files` below `root` and opens `hello.mail.md` among them. */
 export async function openFiles(root: string, files: Readonly<Record<string, string>>): Promise<Prepared> {

@@ -235,7 +235,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
         stateDirectory,
         prepared,
         check: await checkRows(prepared),
-        target: { kind: "smtp", account, caSha256: undefined },
+        target: { kind: "account", account, caSha256: undefined },
         root: folder,
         pace: { ...quickPace, connections, maxAttempts, retryInitialDelay: 1, retryMaxDelay: 5 },
         previousRunId: undefined,

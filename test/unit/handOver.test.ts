@@ -71,7 +71,7 @@ describe("handing an unfinished run over (R57)", () => {
       credentials: () => Promise.resolve({}),
     };
     const hooks = { stop: never, abort: never, onAttempt: () => {}, onProgress: () => {} };
-    const target = { kind: "smtp", account: loopbackAccount(server.port), caSha256: undefined } as const;
+    const target = { kind: "account", account: loopbackAccount(server.port), caSha256: undefined } as const;
     return await runCampaign({ ...plan, target }, ports, hooks, limit === undefined ? {} : { limit });
   }
 

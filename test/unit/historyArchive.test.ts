@@ -62,7 +62,7 @@ describe("history archive (R57)", () => {
           more: new Map(),
           attachments: new Map(),
         },
-        target: { kind: "smtp", account: loopbackAccount(2525), caSha256: undefined },
+        target: { kind: "account", account: loopbackAccount(2525), caSha256: undefined },
         root,
         csv: { delimiter: "auto", encoding: "auto" },
         sender: { from: undefined, replyTo: undefined },

@@ -26,7 +26,7 @@ import { loopbackAccount, quickPace } from "../fakes/accounts";
 import { stampNow } from "../fakes/campaigns";
 
 const campaignId = "7d0c1a52-0000-4000-8000-000000000001";
-const smtp: Target = { kind: "smtp", account: loopbackAccount(2525), caSha256: undefined };
+const smtp: Target = { kind: "account", account: loopbackAccount(2525), caSha256: undefined };
 
 type Role = Prepared["opened"][number]["role"];
 

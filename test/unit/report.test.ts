@@ -276,7 +276,7 @@ describe("report as JSON of nobody", () => {
 describe("where a run goes, in words", () => {
   it("names account and server, or that nothing left the machine", () => {
     assert.equal(
-      nameTarget({ kind: "smtp", account: loopbackAccount(2525), caSha256: undefined }),
+      nameTarget({ kind: "account", account: loopbackAccount(2525), caSha256: undefined }),
       "loopback (127.0.0.1:2525)",
     );
     assert.match(nameTarget({ kind: "sandbox" }), /nothing left this machine/);

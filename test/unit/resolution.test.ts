@@ -60,7 +60,7 @@ describe("resolving recipients (R57, R58)", () => {
     const never = new AbortController().signal;
     const hooks = { stop: never, abort: never, onAttempt: () => {}, onProgress: () => {} };
     try {
-      const target = { kind: "smtp", account: loopbackAccount(server.port), caSha256: undefined } as const;
+      const target = { kind: "account", account: loopbackAccount(server.port), caSha256: undefined } as const;
       const summary = await runCampaign({ ...plan, target }, ports, hooks);
       return { summary, mailed: server.accepted.map(({ to }) => to[0] ?? "") };
     } finally {

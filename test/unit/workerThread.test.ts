@@ -39,6 +39,7 @@ describe("worker threads", () => {
   const threads: WorkerThread[] = [];
   const host: Handlers<HostApi> = {
     credentials: () => Promise.reject(new Error("none here")),
+    accessToken: () => Promise.reject(new Error("none here")),
     progress: () => undefined,
     attempts: () => undefined,
     doctorStep: () => undefined,

@@ -5,7 +5,7 @@ import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Account } from "../account";
 import { classify, ownFailures, type Stage } from "../classify";
 import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "../connect";
-import type { Credentials } from "../ports";
+import type { AccessTokens, Credentials } from "../ports";
 import { SmtpDialogue } from "./dialogue";
 import type { ServerWords } from "./serverWords";
 import { SendError } from "./transport";
@@ -52,6 +52,8 @@ export interface SmtpOptions {
   /** PEM text of the account's own authorities. */
   readonly ca: string | undefined;
   readonly credentials: Credentials;
+  /** For an account that signs in with OAuth. */
+  readonly accessTokens?: AccessTokens | undefined;
   readonly watch?: SmtpWatch;
   /** Asked instead of the system for the server's addresses. */
   readonly lookup?: Lookup;
