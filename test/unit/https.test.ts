@@ -37,6 +37,8 @@ describe("HTTPS over the account's own way (R13, R20)", () => {
     interceptor.playSocket(`${host}:443`, (raw) => {
       const socket = new TLSSocket(raw, { isServer: true, secureContext });
       socket.on("error", () => {});
+      // The proxy's sockets may be half open (CONNECT): whoever hangs up is hung up on.
+      socket.on("end", () => socket.destroy());
       sockets.push(socket);
       talk(socket, raw, count++);
     });
