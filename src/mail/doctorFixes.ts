@@ -83,6 +83,7 @@ function network({ account, failure, step, answering, probed, tlsAtOnce }: Findi
 }
 
 function encryption({ account, failure, answering }: Findings): ReturnType<typeof fixesOf> {
+  if (account.transport === "gmailApi") return { text: failure.text, fixes: [proxyFix(account)] };
   if (account.security === "tls" && /WRONG_VERSION|EPROTO|PACKET_LENGTH/.test(failure.systemCode ?? ""))
     return {
       text: "This port does not speak TLS from the start. Use STARTTLS on it, or port 465 with TLS.",
