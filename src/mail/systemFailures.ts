@@ -111,6 +111,11 @@ export const ownFailures = {
     text: "Nobody is signed in to this account. Sign in, then resume: whoever has the message stays out.",
     signIn: true,
   },
+  signInLost: {
+    class: "account",
+    text: "The sign-in of this account could not be read or renewed on this machine. Sign in again, then resume.",
+    signIn: true,
+  },
   noStarttls: { class: "account", text: say.starttls },
   smtpUtf8: {
     class: "recipient",
