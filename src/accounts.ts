@@ -13,6 +13,7 @@ import type { AccessTokens, Account, AccountProblem, Credentials, Endpoint } fro
 import {
   accountHash,
   endpointHash,
+  endpointOf,
   oauthProviderOf,
   plainText,
   sandboxId,
@@ -290,6 +291,19 @@ export class Accounts {
     if (found?.level !== resolved.level) return false;
     const { account, caSha256 } = await this.read(scope, found.level, found.id, found.settings);
     return account !== undefined && accountHash(account, caSha256) === accountHash(resolved.account, resolved.caSha256);
+  }
+
+  /**
+   * Whether what a secret is bound to still stands in the settings, in the middle of a run: its pace may change meanwhile, where it
+   * leads may not.
+   */
+  async endpointHolds(scope: SettingsScope, resolved: ResolvedAccount): Promise<boolean> {
+    if (!this.ports.isTrusted()) return false;
+    const found = this.levels.nearest(scope).find((entry) => entry.id === resolved.account.id);
+    if (found?.level !== resolved.level) return false;
+    const { endpoint } = await this.read(scope, found.level, found.id, found.settings);
+    const { account, caSha256 } = resolved;
+    return endpoint !== undefined && endpointHash(endpoint) === endpointHash(endpointOf(account, caSha256));
   }
 
   /** Forgets every secret that an account ever had. */

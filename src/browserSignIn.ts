@@ -48,7 +48,11 @@ export type Redeem<T> = (
 
 /** Lets the person sign in; `ended` aborts when another sign-in takes the place of this one. */
 export async function signInByBrowser<T>(
-  { account, client, provider }: { readonly account: Account; readonly client: OAuthClient; readonly provider: OAuthProvider },
+  {
+    account,
+    client,
+    provider,
+  }: { readonly account: Account; readonly client: OAuthClient; readonly provider: OAuthProvider },
   ports: BrowserPorts,
   ended: AbortSignal,
   redeem: Redeem<T>,
@@ -67,7 +71,7 @@ export async function signInByBrowser<T>(
   const box = ports.openAddressBox({
     title: `Sign in with ${provider.label}`,
     prompt: "If your browser ends on a page that cannot be shown, paste the address of that page here.",
-    placeholder: `${loopback.redirectUri}?…`,
+    placeholder: `${loopback.redirectUri}/?…`,
     url: request.url,
     validate: (text) => (readLanding(request, text.trim()).kind === "foreign" ? foreignAddress(loopback) : undefined),
     accept: (text) => land(text.trim()),

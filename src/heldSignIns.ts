@@ -44,6 +44,8 @@ export interface SignInState {
   readonly since: string;
   /** What differs, for `elsewhere`. */
   readonly changes: readonly string[];
+  /** In our own browser flow, or by VS Code's own authentication; undefined where nobody did. */
+  readonly by?: SignInNote["by"];
 }
 
 /** What sign-ins ask of the outside. */
@@ -53,6 +55,12 @@ export interface SignInTokens {
   /** An access token of VS Code's own Microsoft authentication, got without a question; undefined when there is none. */
   microsoftToken(clientId: string, account: MicrosoftAccount): Promise<string | undefined>;
   readonly clock?: Clock;
+}
+
+/** An access token that came with its grant. */
+interface FirstToken {
+  readonly token: string;
+  readonly expiresInMs: number;
 }
 
 interface Held {
@@ -76,7 +84,7 @@ export class HeldSignIns {
   async state(id: string, endpoint: Endpoint): Promise<SignInState> {
     const state = await this.secrets.state("grant", id, endpoint);
     const note = state.kind === "none" ? undefined : await this.secrets.signInNote(id, endpoint);
-    const who = { user: note?.user ?? "", since: note?.since ?? "" };
+    const who = { user: note?.user ?? "", since: note?.since ?? "", ...(note === undefined ? {} : { by: note.by }) };
     switch (state.kind) {
       case "stored":
         return { kind: note?.ended === true ? "signedOut" : "signedIn", ...who, changes: [] };
@@ -88,21 +96,14 @@ export class HeldSignIns {
     }
   }
 
-  /** Who signed in, and how. */
-  async note(id: string, endpoint: Endpoint): Promise<SignInNote | undefined> {
-    const isStored = (await this.secrets.state("grant", id, endpoint)).kind === "stored";
-    return isStored ? await this.secrets.signInNote(id, endpoint) : undefined;
-  }
-
   async get(id: string, endpoint: Endpoint): Promise<SignedIn | undefined> {
     return parseSignedIn(await this.secrets.get("grant", id, endpoint));
   }
 
-  /** Stores a sign-in in place of the one before; rejects with VS Code's reason. */
-  async store(id: string, endpoint: Endpoint, signedIn: SignedIn): Promise<void> {
-    await this.secrets.store("grant", id, endpoint, JSON.stringify(signedIn));
-    await this.secrets.noteSignIn(id, endpoint, noteOf(signedIn));
-    this.held.delete(nameOf(id, endpoint));
+  /** Stores a sign-in in place of the one before; `first` is the access token that came along. Rejects with VS Code's reason. */
+  async store(way: SignInWay, signedIn: SignedIn, first?: FirstToken): Promise<void> {
+    const text = await this.write(way.id, way.endpoint, signedIn);
+    this.held.set(nameOf(way.id, way.endpoint), this.hold(way, signedIn, text, first));
     this.changed();
   }
 
@@ -116,7 +117,7 @@ export class HeldSignIns {
   /** Lets a renamed account keep its sign-in. */
   async move(from: string, to: string, endpoint: Endpoint): Promise<void> {
     const kept = await this.get(from, endpoint);
-    if (kept !== undefined) await this.store(to, endpoint, kept);
+    if (kept !== undefined) await this.write(to, endpoint, kept);
   }
 
   /**
@@ -156,7 +157,14 @@ export class HeldSignIns {
     return { get: held.get, text };
   }
 
-  private hold(way: SignInWay, signedIn: SignedIn, text: string): Held {
+  private async write(id: string, endpoint: Endpoint, signedIn: SignedIn): Promise<string> {
+    const text = JSON.stringify(signedIn);
+    await this.secrets.store("grant", id, endpoint, text);
+    await this.secrets.noteSignIn(id, endpoint, noteOf(signedIn));
+    return text;
+  }
+
+  private hold(way: SignInWay, signedIn: SignedIn, text: string, first?: FirstToken): Held {
     const texts = new Set([text]);
     if (signedIn.kind === "vscode") return { texts, get: this.microsoft(signedIn), way };
     const rotated = async (grant: Grant): Promise<void> => {
@@ -172,7 +180,8 @@ export class HeldSignIns {
       (grant) => this.tokens.refresh(oauthWay(held.way), grant),
       this.tokens.clock ?? systemClock,
       // What cannot be stored counts as long as this window lives.
-      (grant) => void rotated(grant).catch(() => undefined),
+      rotated,
+      first,
     );
     const held: Held = { texts, get: tokens.get, way };
     return held;

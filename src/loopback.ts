@@ -25,7 +25,7 @@ export class Loopback {
 
   private constructor(
     private readonly servers: readonly Server[],
-    /** Where the provider sends the browser. */
+    /** Where the provider sends the browser: without a path, as Microsoft compares it. */
     readonly redirectUri: string,
   ) {}
 
@@ -39,7 +39,7 @@ export class Loopback {
       try {
         const second = host === "localhost" ? await onIpv6(server(), port) : undefined;
         const servers = second === undefined ? [first] : [first, second];
-        return (opened.loopback = new Loopback(servers, `http://${host}:${String(port)}/`));
+        return (opened.loopback = new Loopback(servers, `http://${host}:${String(port)}`));
       } catch (error) {
         first.close();
         if (attempt === mostPorts) throw error;
@@ -79,7 +79,8 @@ export class Loopback {
 const words: Readonly<Record<Verdict, string>> = {
   signedIn: "Signed in. You can close this tab.",
   failed: "Nobody was signed in. VS Code says why; you can close this tab.",
-  foreign: "This is not the sign-in that Bulk Mail waits for. Close this tab, and sign in on the page that was opened last.",
+  foreign:
+    "This is not the sign-in that Bulk Mail waits for. Close this tab, and sign in on the page that was opened last.",
 };
 
 const style =

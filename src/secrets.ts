@@ -71,11 +71,11 @@ export class Secrets {
   /** Who signed in for exactly this endpoint, or with another one where no grant is stored for this. */
   async signInNote(id: string, endpoint: Endpoint): Promise<SignInNote | undefined> {
     const notes = this.notes();
-    const key = secretKey("grant", id, endpoint);
-    if (notes[key] !== undefined) return notes[key];
+    const note = notes[secretKey("grant", id, endpoint)];
+    if (note !== undefined) return note;
     const keys = await this.storage.keys();
-    const others = Object.entries(notes).filter(([other]) => other.startsWith(`grant/${id}/`) && keys.includes(other));
-    return others.map(([, note]) => note).sort((a, b) => (a.since < b.since ? 1 : -1))[0];
+    const others = keys.filter((key) => key.startsWith(`grant/${id}/`)).map((key) => notes[key]);
+    return others.filter((other) => other !== undefined).sort((a, b) => (a.since < b.since ? 1 : -1))[0];
   }
 
   /** Remembers who signed in. */

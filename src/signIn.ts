@@ -1,18 +1,16 @@
 /** Signing in to accounts with the browser, and out again. */
-import { readFile, stat } from "node:fs/promises";
 import type { Accounts, SignInEnd } from "./accounts";
 import { signInByBrowser } from "./browserSignIn";
 import type { BrowserPorts } from "./browserSignIn";
 import type { SettingsScope } from "./config";
-import type { Dialogs } from "./dialogs";
 import type { Disposable } from "./dispose";
 import { oauthWay } from "./heldSignIns";
-import type { MicrosoftAccount, SignInWay } from "./heldSignIns";
-import { oauthProviderOf, parseOAuthClient } from "./mail/index";
-import type { AuthorizationRequest, Grant, Granted, Logger, OAuthClient, OAuthProvider } from "./mail/index";
-import type { OAuthProviderId } from "./mail/index";
+import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
+import { oauthProviderOf } from "./mail/index";
+import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider } from "./mail/index";
 import type { Notifications } from "./notify";
-import type { Secrets } from "./secrets";
+import { OAuthClients } from "./oauthClients";
+import type { OAuthClientPorts } from "./oauthClients";
 import type { OAuthWay } from "./workerProtocol";
 
 /** Talks to the providers, in the thread that sends. */
@@ -42,30 +40,26 @@ export type MicrosoftAnswer =
   | { readonly kind: "unavailable"; readonly detail: string };
 
 /** What sign-ins ask of the outside. */
-export interface SignInPorts {
+export interface SignInPorts extends OAuthClientPorts {
   readonly accounts: Accounts;
-  readonly secrets: Pick<Secrets, "client" | "storeClient">;
-  readonly dialogs: Pick<Dialogs, "pick" | "openFile" | "askText">;
   readonly speak: Notifications;
-  readonly logger: Logger;
   readonly browser: BrowserPorts;
   readonly microsoft: MicrosoftSignIn;
   readonly oauth: OAuthWork;
 }
 
-/** What came of giving an OAuth client. */
-export type ClientEnd = { readonly kind: "stored" } | { readonly kind: "failed"; readonly text: string };
-
 /** How long a provider may take to hear of a sign-out, milliseconds. */
 const revokeMs = 10_000;
-/** No provider's file of a client is larger; bytes. */
-const mostClientBytes = 64 * 1024;
 
 /** Signs people in and out; one sign-in at a time, and the newest counts. */
 export class SignIns implements Disposable {
   private current = new AbortController();
+  /** The person's own OAuth clients. */
+  readonly clients: OAuthClients;
 
-  constructor(private readonly ports: SignInPorts) {}
+  constructor(private readonly ports: SignInPorts) {
+    this.clients = new OAuthClients(ports);
+  }
 
   /** Calls `listener` after somebody signed in or out. */
   onDidChange(listener: () => void): Disposable {
@@ -97,14 +91,15 @@ export class SignIns implements Disposable {
     const { signal } = (this.current = new AbortController());
     const provider = oauthProviderOf(way.account);
     if (provider === undefined) return { kind: "failed", text: noProvider };
-    let client = await this.storedClient(provider.id);
+    let stored = await this.clients.stored(provider.id);
     for (;;) {
-      client ??= await this.askClient(provider);
-      if (client === undefined || signal.aborted) return { kind: "cancelled" };
-      if ("text" in client) return { kind: "failed", text: client.text };
-      const end = await this.withClient(scope, { way, client, provider }, signal);
+      const taken =
+        stored === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client: stored };
+      if (taken.kind === "cancelled" || signal.aborted) return { kind: "cancelled" };
+      if (taken.kind === "failed") return taken;
+      const end = await this.withClient(scope, { way, client: taken.client, provider }, signal);
       if (end.kind !== "otherClient") return end;
-      client = undefined;
+      stored = undefined;
     }
   }
 
@@ -130,6 +125,7 @@ export class SignIns implements Disposable {
       (await oauth
         .revoke(oauthWay(found.way), signedIn.grant, AbortSignal.timeout(revokeMs))
         .catch((error: unknown) => {
+          // The thread that talks to the provider died.
           logger.warn(`The sign-out could not be told: ${error instanceof Error ? error.message : String(error)}`);
           return false;
         }));
@@ -141,24 +137,6 @@ export class SignIns implements Disposable {
       speak.warn(
         `Signed out here, but ${label} could not be told. Take Bulk Mail's access away at ${provider.permissionsUrl}`,
       );
-  }
-
-  /** Whether the person has given an OAuth client for a provider. */
-  async hasClient(provider: OAuthProviderId): Promise<boolean> {
-    return (await this.storedClient(provider)) !== undefined;
-  }
-
-  /** Stores an OAuth client that was picked, pasted or dropped, in place of the one before. */
-  async takeClient(provider: OAuthProviderId, text: string): Promise<ClientEnd> {
-    const taken = await this.keepClient(provider, text);
-    return "text" in taken ? { kind: "failed", text: taken.text } : { kind: "stored" };
-  }
-
-  /** Asks for an OAuth client by file or paste, and stores it. Undefined when the person turned away. */
-  async askForClient(provider: OAuthProvider): Promise<ClientEnd | undefined> {
-    const asked = await this.askClient(provider);
-    if (asked === undefined) return undefined;
-    return "text" in asked ? { kind: "failed", text: asked.text } : { kind: "stored" };
   }
 
   private async withClient(
@@ -177,14 +155,15 @@ export class SignIns implements Disposable {
       }
       this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
     }
-    const landed = await signInByBrowser({ account: way.account, client, provider }, this.ports.browser, signal, async (
-      request,
-      code,
-      over,
-    ) => {
-      const result = await this.redeem(scope, way, client, request, code, over);
-      return { result, isSignedIn: result.kind === "signedIn" };
-    });
+    const landed = await signInByBrowser(
+      { account: way.account, client, provider },
+      this.ports.browser,
+      signal,
+      async (request, code, over) => {
+        const result = await this.redeem(scope, way, client, request, code, over);
+        return { result, isSignedIn: result.kind === "signedIn" };
+      },
+    );
     switch (landed.kind) {
       case "redeemed":
         return landed.result;
@@ -211,108 +190,37 @@ export class SignIns implements Disposable {
     if (!(await accounts.signInHolds(scope, way))) return { kind: "failed", text: changed };
     const granted = await oauth.redeem(oauthWay(way), client, request, code, signal);
     if (!granted.ok) return { kind: "failed", text: granted.failure.text };
-    const { grant } = granted;
-    const isWanted = grant.user === "" ? way.account.transport === "smtp" : isUser(way, grant.user);
-    if (isWanted && !signal.aborted) return await this.keep(scope, way, { kind: "grant", grant });
-    // Nobody asked for this grant: it is given back.
-    void oauth.revoke(oauthWay(way), grant, AbortSignal.timeout(revokeMs)).catch(() => false);
-    return signal.aborted ? { kind: "cancelled" } : { kind: "failed", text: somebodyElse };
+    // Whoever cancelled meanwhile wants no sign-in. It is not taken back at the provider, where that would end others of the same person.
+    if (signal.aborted) return { kind: "cancelled" };
+    return await this.keep(scope, way, { kind: "grant", grant: granted.grant }, granted);
   }
 
   private async keep(
     scope: SettingsScope,
     way: SignInWay,
-    signedIn: Parameters<Accounts["signIns"]["store"]>[2],
+    signedIn: SignedIn,
+    first?: Extract<Granted, { ok: true }>,
   ): Promise<SignInEnd> {
     const { accounts } = this.ports;
     if (!(await accounts.signInHolds(scope, way))) return { kind: "failed", text: changed };
     try {
-      await accounts.signIns.store(way.id, way.endpoint, signedIn);
+      await accounts.signIns.store(way, signedIn, first);
     } catch {
       return { kind: "failed", text: notStored };
     }
     return { kind: "signedIn", user: way.account.user };
   }
-
-  private async storedClient(provider: OAuthProviderId): Promise<OAuthClient | undefined> {
-    const stored = await this.ports.secrets.client(provider);
-    try {
-      return stored === undefined ? undefined : (JSON.parse(stored) as OAuthClient);
-    } catch {
-      return undefined;
-    }
-  }
-
-  private async keepClient(
-    provider: OAuthProviderId,
-    text: string,
-  ): Promise<OAuthClient | { readonly text: string }> {
-    const parsed = parseOAuthClient(provider, text);
-    if (!parsed.ok) return { text: parsed.text };
-    try {
-      await this.ports.secrets.storeClient(provider, JSON.stringify(parsed.client));
-    } catch {
-      // It is used all the same; the next sign-in asks for it again.
-      this.ports.logger.warn("VS Code could not store the OAuth client.");
-    }
-    return parsed.client;
-  }
-
-  private async askClient(provider: OAuthProvider): Promise<OAuthClient | { readonly text: string } | undefined> {
-    const { dialogs } = this.ports;
-    const title = `Sign in with ${provider.label}`;
-    if (provider.id === "google") {
-      const picked = await dialogs.pick(title, "The OAuth client that you made with Google: its JSON file", [
-        chooseFile,
-        pasteJson,
-      ]);
-      if (picked === undefined) return undefined;
-      if (picked === chooseFile) {
-        const file = await dialogs.openFile("OAuth Client of Google", { JSON: ["json"] });
-        return file === undefined ? undefined : await this.readClient(provider.id, file);
-      }
-    }
-    const text = await dialogs.askText({
-      title,
-      prompt:
-        provider.id === "google"
-          ? "Paste the whole JSON of the OAuth client that you made with Google."
-          : "The application (client) ID that you registered with Microsoft.",
-      validate: (typed) => {
-        const parsed = parseOAuthClient(provider.id, typed);
-        return parsed.ok ? undefined : parsed.text;
-      },
-    });
-    return text === undefined ? undefined : await this.keepClient(provider.id, text);
-  }
-
-  private async readClient(
-    provider: OAuthProviderId,
-    file: string,
-  ): Promise<OAuthClient | { readonly text: string }> {
-    try {
-      if ((await stat(file)).size > mostClientBytes) return { text: tooLarge };
-      return await this.keepClient(provider, await readFile(file, "utf8"));
-    } catch (error) {
-      this.ports.logger.warn(`The file of the OAuth client: ${error instanceof Error ? error.message : String(error)}`);
-      return { text: unreadable };
-    }
-  }
 }
-
-const chooseFile = { label: "Choose the JSON file…", detail: "client_secret_….json, as Google let you download it" };
-const pasteJson = { label: "Paste its content…", detail: "the same JSON as text" };
 
 const noProvider = "This account's provider has no sign-in in the browser. Choose another sign-in in Accounts.";
 const somebodyElse =
   "Somebody else signed in than this account is for, so that sign-in was not kept. Sign in as the account's user, or change its user in Accounts.";
 const timeOut =
   "Nobody came back from the browser in time. Sign in again; if the browser shows a page that cannot be reached, paste its address.";
-const changed = "The account was changed in the meantime, so nobody was signed in. Look at it in Accounts, then sign in.";
+const changed =
+  "The account was changed in the meantime, so nobody was signed in. Look at it in Accounts, then sign in.";
 const notStored =
   "VS Code could not store the sign-in, most likely because it found no keyring on this system. Set one up, then sign in again.";
-const tooLarge = "This file is too large for an OAuth client. Choose the JSON file that Google let you download.";
-const unreadable = "This file cannot be read. Choose the JSON file that Google let you download.";
 
 function isUser({ account }: SignInWay, user: string): boolean {
   return account.user.trim().toLowerCase() === user.trim().toLowerCase();
