@@ -75,17 +75,16 @@ export class GrantTokens {
     const wait = await this.rest();
     if (wait !== undefined) return { ok: false, failure: wait };
     const { provider, refreshToken } = this.grant;
-    const granted = await this.refresh(this.grant).catch(
-      (): Granted => ({ ok: false, failure: { ...oauthFailures.unreachable(oauthProviders[provider]), stage: "auth" } }),
-    );
+    const granted = await this.refresh(this.grant).catch((): Granted => ({
+      ok: false,
+      failure: { ...oauthFailures.unreachable(oauthProviders[provider]), stage: "auth" },
+    }));
     if (!granted.ok) {
       this.lastFailure = { failure: granted.failure, at: this.moment() };
       return granted.failure.signIn === true ? this.die(granted.failure) : granted;
     }
     this.lastFailure = undefined;
     this.grant = granted.grant;
-    this.held = this.hold(granted.token, granted.expiresInMs, this.isReplacing);
-    this.isReplacing = false;
     if (granted.grant.refreshToken !== refreshToken) {
       try {
         await this.onRotated(granted.grant);
@@ -93,6 +92,8 @@ export class GrantTokens {
         // It goes on in memory; whoever keeps grants says what became of that.
       }
     }
+    this.held = this.hold(granted.token, granted.expiresInMs, this.isReplacing);
+    this.isReplacing = false;
     return { ok: true, token: granted.token };
   }
 

@@ -17,7 +17,8 @@ export type ParsedClient =
 /** Files of the providers have some hundred characters. */
 const longestText = 20_000;
 
-const desktop = "In the Google Cloud console create an OAuth client of the type Desktop app, and give the JSON file of that.";
+const desktop =
+  "In the Google Cloud console create an OAuth client of the type Desktop app, and give the JSON file of that.";
 const number =
   "Copy the application (client) ID from the overview of your app registration, such as 12345678-90ab-cdef-1234-567890abcdef.";
 
@@ -43,7 +44,10 @@ const say = {
     "This file names other servers than Google's own for signing in, so it is not used. Download the client's file in the Google Cloud console.",
   secretValue: `This is a client secret, which is not needed here. ${number}`,
   notNumber: `This is no application (client) ID. ${number}`,
-  otherFile: { google: `This file holds no OAuth client. ${desktop}`, microsoft: `This file holds no client_id. ${number}` },
+  otherFile: {
+    google: `This file holds no OAuth client. ${desktop}`,
+    microsoft: `This file holds no client_id. ${number}`,
+  },
 } as const;
 
 const word = v.pipe(v.string(), v.trim(), v.regex(/^[\x21-\x7e]{1,512}$/));

@@ -32,7 +32,8 @@ const say = {
   code: "The answer of the browser was used already, or came too late. Sign in once more.",
   client:
     "PROVIDER does not know the OAuth client, or not with this secret. Look whether it still exists, then sign in again and give it anew.",
-  disabled: "The OAuth client was switched off at PROVIDER. Switch it on there, or give another one, then sign in again.",
+  disabled:
+    "The OAuth client was switched off at PROVIDER. Switch it on there, or give another one, then sign in again.",
   publicClient:
     "The app registration at PROVIDER takes no sign-in from programs. In its Authentication allow public client flows and add http://localhost as Mobile and desktop application, then sign in again.",
   audience:
@@ -49,7 +50,8 @@ const say = {
     "PROVIDER does not know the address where the browser comes back to. The client must be of the type Desktop app (Google) or have http://localhost among its Mobile and desktop applications (Microsoft).",
   slow: "PROVIDER asks to slow down with signing in. The run goes on by itself after a pause.",
   busy: "PROVIDER cannot give an access token now. It is tried again.",
-  dialogue: "PROVIDER does not accept how we ask for the sign-in. Sign in again; if that does not help, make a new client.",
+  dialogue:
+    "PROVIDER does not accept how we ask for the sign-in. Sign in again; if that does not help, make a new client.",
 } as const;
 
 /** The table. */
