@@ -18,6 +18,7 @@ import { deleteHistory, exportFailedRows, exportJournal, exportReport, importJou
 import { rehearse } from "./rehearse";
 import { resumeCampaign, sendAt, sendCampaign, takeOverCampaign } from "./sendCampaign";
 import { sendTest } from "./sendTest";
+import { signIn, signOut } from "./signIn";
 import { campaignOf } from "./services";
 import type { Services } from "./services";
 
@@ -63,6 +64,8 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
       test: (id) => told(services, () => testAccount(services, undefined, id)),
     }),
   testConnection,
+  signIn,
+  signOut,
   forgetSecrets,
   showLog: (services) => services.log.show(),
 };

@@ -37,6 +37,8 @@ export interface HttpsReply {
   readonly body: Buffer;
   /** False when the body was too large, or broke off. */
   readonly isWhole: boolean;
+  /** It came before the request's last byte was handed over: nobody can have acted on that. */
+  readonly isEarly: boolean;
 }
 
 /**
@@ -259,7 +261,7 @@ class Line {
     try {
       const reply = await exchange.run(grouped(request.body));
       // The rest of a request that was answered too early, or of a reply that was too long, is in nobody's way on another connection.
-      if (exchange.stage === "body" || !reply.isWhole) this.end("ECONNECTION");
+      if (reply.isEarly || !reply.isWhole) this.end("ECONNECTION");
       return reply;
     } catch (error) {
       this.end("ECONNECTION");
@@ -285,7 +287,7 @@ class OneSocket extends http.Agent {
 
 /** One request and its reply. */
 class Exchange {
-  stage: "body" | "reply" = "body";
+  private stage: "body" | "reply" = "body";
   private response: http.IncomingMessage | undefined;
   private failure: string | undefined;
   /** Continues whoever waits, to look at what has changed. */
@@ -329,7 +331,7 @@ class Exchange {
     // A yes to half a request is no yes.
     if (this.stage === "body" && status < 400) throw new HttpsError("body", "EPROTOCOL");
     const { body, isWhole } = await this.read(this.response);
-    return { status, headers: headersOf(this.response), body, isWhole };
+    return { status, headers: headersOf(this.response), body, isWhole, isEarly: this.stage === "body" };
   }
 
   /** A reply counts from its status on; what breaks off behind that is cut. */

@@ -6,6 +6,7 @@ export { parseMailbox } from "./address";
 export type { Campaign } from "./campaign";
 export { CampaignIds, readCampaign } from "./campaignIds";
 export type { Failure, OutcomeClass } from "./classify";
+export { ownFailures } from "./classify";
 export type { Tried } from "./delivery";
 export { diagnose, readCertificates, sendTest } from "./delivery";
 export type { Diagnosis, DoctorFix, DoctorStep, DoctorStepName } from "./diagnosis";
@@ -17,10 +18,23 @@ export type { Files } from "./files";
 export { diskFiles, FileError, isBelow } from "./files";
 export type { Forecast, ForecastRequest } from "./forecast";
 export { forecast, forecastFor, forecastText } from "./forecast";
+export { GrantTokens } from "./grantTokens";
 export { ownerOfRuns } from "./holders";
+export type { HttpsWay } from "./https";
 export type { ResolvedProxy } from "./httpProxy";
 export { resolveProxy } from "./httpProxy";
 export type { Message } from "./message";
+export type { AuthorizationRequest, Grant, Granted, Landing, OAuthClient } from "./oauth";
+export {
+  authorizationRequest,
+  parseOAuthClient,
+  readLanding,
+  redeemCode,
+  refreshToken,
+  revokeGrant,
+} from "./oauth";
+export type { OAuthProvider } from "./oauthProviders";
+export { oauthProviderOf, oauthProviders } from "./oauthProviders";
 export type { Limits, Pace, PaceReader, PaceSettings, SendingWindow, Weekday } from "./pace";
 export { defaultLimits, paceFrom, slower, unlimited } from "./pace";
 export type { Plan, RunState, Target, Totals, World } from "./plan";
