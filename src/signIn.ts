@@ -66,9 +66,13 @@ export class SignIns implements Disposable {
     return this.ports.accounts.onDidChangeSecrets(listener);
   }
 
-  /** Ends the sign-in that is under way. */
-  dispose(): void {
+  /** Ends the sign-in that is under way; it then says that it was cancelled. */
+  cancel(): void {
     this.current.abort();
+  }
+
+  dispose(): void {
+    this.cancel();
   }
 
   /** Signs in to a saved account, whoever is signed in. Approvals are asked for as for sending. */

@@ -11,12 +11,16 @@ export async function signIn(services: Services): Promise<void> {
   requireTrust();
   const { scope, entries } = await signInAccounts(services);
   const id = await pickOne(services, "Sign In", entries);
-  if (id === undefined) return;
+  if (id !== undefined) await signInTo(services, scope, id);
+}
+
+/** Signs in to this account, and tells of it. */
+export async function signInTo(services: Services, scope: vscode.Uri | undefined, id: string): Promise<void> {
   const end = await services.signIns.signIn(scope, id);
   if (end.kind === "failed")
     throw new HumanError(
       end.text,
-      { title: "Sign In…", run: () => signIn(services) },
+      { title: "Sign In…", run: () => signInTo(services, scope, id) },
       { title: "Accounts", run: () => services.openAccounts(id) },
     );
   if (end.kind === "signedIn") services.speak.info("You are signed in: campaigns can be sent through this account.");

@@ -21,6 +21,8 @@ export class ClientField {
   private readonly guides: Readonly<Record<SignInProvider, HTMLDetailsElement>>;
   private provider: SignInProvider = "google";
   private hasClient = false;
+  /** One was taken just now, even if it could not be stored: then the host asks once more. */
+  private given = false;
 
   constructor(
     private readonly actions: {
@@ -70,12 +72,13 @@ export class ClientField {
     this.line.value = "";
     this.note.textContent = "";
     this.line.show([]);
+    this.given = false;
   }
 
   /** Whether there is a client to sign in with; where there is none, says so and turns to the field. */
   async isReady(): Promise<boolean> {
     if (this.line.value.trim() !== "") return await this.give(this.line.value);
-    if (this.hasClient) return true;
+    if (this.hasClient || this.given) return true;
     const text =
       this.provider === "google"
         ? "The JSON file of an OAuth client is needed first. Choose it, or open the list below to see how to get one."
@@ -106,7 +109,7 @@ export class ClientField {
     }
     this.line.show([]);
     this.note.textContent = "Stored.";
-    this.hasClient = true;
+    this.given = true;
     return true;
   }
 
