@@ -7,7 +7,7 @@ import type { Disposable } from "./dispose";
 import { oauthWay } from "./heldSignIns";
 import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
 import { oauthProviderOf } from "./mail/index";
-import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider } from "./mail/index";
+import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider, OAuthProviderId } from "./mail/index";
 import type { Notifications } from "./notify";
 import { OAuthClients } from "./oauthClients";
 import type { OAuthClientPorts } from "./oauthClients";
@@ -54,8 +54,7 @@ const revokeMs = 10_000;
 /** Signs people in and out; one sign-in at a time, and the newest counts. */
 export class SignIns implements Disposable {
   private current = new AbortController();
-  /** The person's own OAuth clients. */
-  readonly clients: OAuthClients;
+  private readonly clients: OAuthClients;
 
   constructor(private readonly ports: SignInPorts) {
     this.clients = new OAuthClients(ports);
@@ -66,13 +65,27 @@ export class SignIns implements Disposable {
     return this.ports.accounts.onDidChangeSecrets(listener);
   }
 
-  /** Ends the sign-in that is under way; it then says that it was cancelled. */
+  /** Ends the sign-in that is under way. */
   cancel(): void {
     this.current.abort();
   }
 
   dispose(): void {
     this.cancel();
+  }
+
+  /** Whether the person has given an OAuth client for a provider. */
+  async hasClient(provider: OAuthProviderId): Promise<boolean> {
+    return (await this.clients.stored(provider)) !== undefined;
+  }
+
+  /** Stores an OAuth client that was pasted or dropped, in place of the one before. */
+  async takeClient(
+    provider: OAuthProviderId,
+    text: string,
+  ): Promise<{ readonly kind: "stored" } | { readonly kind: "failed"; readonly text: string }> {
+    const taken = await this.clients.take(provider, text);
+    return taken.kind === "client" ? { kind: "stored" } : taken;
   }
 
   /** Signs in to a saved account, whoever is signed in. Approvals are asked for as for sending. */

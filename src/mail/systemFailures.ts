@@ -120,6 +120,11 @@ export const ownFailures = {
     text: "The sign-in of this account could not be read or renewed on this machine. Sign in again, then resume.",
     signIn: true,
   },
+  unusableToken: {
+    class: "account",
+    text: "What was given as access token cannot be one: it is empty, or holds spaces or other signs. Sign in again, then resume.",
+    signIn: true,
+  },
   noStarttls: { class: "account", text: say.starttls },
   smtpUtf8: {
     class: "recipient",

@@ -7,7 +7,7 @@ import type { SignIns } from "../signIn";
 import type { ClientReply, SignInProvider, SignInReply } from "./protocol";
 
 /** Who signs people in and out. */
-export type SignInDoor = Pick<SignIns, "signIn" | "signOut" | "cancel" | "clients">;
+export type SignInDoor = Pick<SignIns, "signIn" | "signOut" | "cancel" | "hasClient" | "takeClient">;
 
 /** Signs in to saved accounts. */
 export class PageSignIn {
@@ -53,15 +53,13 @@ export class PageSignIn {
 
   /** Stores an OAuth client in place of the one before. */
   async takeClient(provider: SignInProvider, text: string): Promise<ClientReply> {
-    const taken = await this.ports.signIns.clients.take(provider, text);
-    return taken.kind === "failed" ? taken : { kind: "stored" };
+    return await this.ports.signIns.takeClient(provider, text);
   }
 
   /** Whose OAuth client is stored. */
   async clients(): Promise<Readonly<Record<SignInProvider, boolean>>> {
-    const { clients } = this.ports.signIns;
-    const [google, microsoft] = await Promise.all([clients.stored("google"), clients.stored("microsoft")]);
-    return { google: google !== undefined, microsoft: microsoft !== undefined };
+    const { signIns } = this.ports;
+    return { google: await signIns.hasClient("google"), microsoft: await signIns.hasClient("microsoft") };
   }
 
   private async isSaved(id: string, level: Level): Promise<boolean> {
