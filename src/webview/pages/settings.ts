@@ -120,6 +120,7 @@ async function start(): Promise<void> {
   for (const [key, draft] of restored(unsaved)) drafts.set(key, draft);
   selected = before?.selected ?? unsaved[0]?.[0] ?? "";
   show(await host.request("load"));
+  if (adding) add();
 }
 
 /** Takes over a new state; what is being edited stays as it is. */
@@ -150,7 +151,10 @@ function select(key: string): void {
   detail.scrollTop = 0;
 }
 
+/** The person was quicker than the first state. */
+let adding = false;
 function add(): void {
+  adding = state === undefined;
   if (state === undefined) return;
   if (!drafts.has(newKey)) drafts.set(newKey, newDraft(state));
   bar.clear();

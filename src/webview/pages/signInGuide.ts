@@ -34,7 +34,7 @@ const steps: Readonly<Record<SignInProvider, readonly (readonly Part[])[]>> = {
       { page: "Audience", url: `${console}/auth/audience` },
       " add your address as a test user. While the project is in testing, a sign-in ends after 7 days; ",
       { there: "Publish app" },
-      " there lifts that, and Google needs to verify nothing for your own mail.",
+      " lifts that, and for your own mail Google verifies nothing.",
     ],
     [
       "Create a ",
@@ -65,8 +65,12 @@ const steps: Readonly<Record<SignInProvider, readonly (readonly Part[])[]>> = {
       { there: "Public client/native" },
       " and enter ",
       { there: "http://localhost" },
-      ". Then ",
+      ". After ",
       { there: "Register" },
+      ", add ",
+      { there: "https://vscode.dev/redirect" },
+      " beside it, under ",
+      { there: "Authentication" },
       ".",
     ],
     [
