@@ -12,13 +12,23 @@ export async function signIn(services: Services): Promise<void> {
   const { scope, entries } = await signInAccounts(services);
   const id = await pickOne(services, "Sign In", entries);
   if (id === undefined) return;
-  const end = await services.signIns.signIn(scope, id);
-  if (end.kind === "failed")
+  await signInTo(services, scope, id);
+}
+
+async function signInTo(
+  services: Services,
+  scope: vscode.Uri | undefined,
+  id: string,
+  options: { readonly askClient?: boolean } = {},
+): Promise<void> {
+  const end = await services.signIns.signIn(scope, id, options);
+  if (end.kind === "failed") {
     throw new HumanError(
       end.text,
-      { title: "Sign In…", run: () => signIn(services) },
-      { title: "Accounts", run: () => services.openAccounts(id) },
+      { title: "Sign In Again", run: () => signInTo(services, scope, id) },
+      { title: "Use Another Client…", run: () => signInTo(services, scope, id, { askClient: true }) },
     );
+  }
   if (end.kind === "signedIn") services.speak.info("You are signed in: campaigns can be sent through this account.");
 }
 
