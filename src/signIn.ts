@@ -180,7 +180,7 @@ export class SignIns implements Disposable {
           "You did not sign in by way of VS Code. Is there another way?",
           [inBrowser, otherApplication],
         );
-        if (other === undefined || signal.aborted) return { kind: "cancelled" };
+        if (other === undefined) return { kind: "cancelled" };
         if (other === otherApplication) return { kind: "otherClient" };
       } else this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
     }

@@ -1,6 +1,5 @@
 /** The person's browser, the box for its last address, and VS Code's own sign-in with Microsoft, all played. */
 import type { AddressQuestion, BrowserPorts } from "../../src/browserSignIn";
-import type { MicrosoftAccount } from "../../src/heldSignIns";
 import type { MicrosoftAnswer } from "../../src/signIn";
 
 /** A browser that does with each page what the test says, and a person who may cancel. */
@@ -65,6 +64,5 @@ export class PlayedMicrosoft {
     return Promise.resolve(this.answer);
   };
 
-  token = (_clientId: string, _account: MicrosoftAccount): Promise<string | undefined> =>
-    Promise.resolve(this.accessToken);
+  token = (): Promise<string | undefined> => Promise.resolve(this.accessToken);
 }

@@ -104,7 +104,7 @@ export class SignInDesk {
     await this.server.close();
     await this.interceptor.close();
     await rm(this.root, { recursive: true, force: true });
-    if (this.browser.failure !== undefined) throw this.browser.failure;
+    if (this.browser.failure instanceof Error) throw this.browser.failure;
   }
 
   private next(title: string, choices: readonly string[]): string | undefined {

@@ -222,7 +222,14 @@ describe("signing in with the browser", () => {
       clock.advance(10 * 60_000);
       const second = await good();
       assert.notEqual(second, first);
-      assert.equal(desk.server.asked, 2);
+      clock.suspend(60 * 60_000);
+      const third = await good();
+      assert.notEqual(third, second, "the token grew old while the machine was asleep");
+      clock.setWall(-24 * 60 * 60_000);
+      assert.equal(await good(), third, "a clock that was set back makes no token older");
+      clock.advance(60 * 60_000);
+      assert.notEqual(await good(), third, "nor keeps it young");
+      assert.equal(desk.server.asked, 4);
     });
 
     it("R37 wants a new sign-in once it was taken back, which a run then goes on with", async () => {
