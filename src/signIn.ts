@@ -88,12 +88,15 @@ export class SignIns implements Disposable {
     return taken.kind === "client" ? { kind: "stored" } : taken;
   }
 
-  /** Signs in to a saved account, whoever is signed in. Approvals are asked for as for sending. */
-  async signIn(scope: SettingsScope, id: string): Promise<SignInEnd> {
+  /**
+   * Signs in to a saved account, whoever is signed in. Approvals are asked for as for sending; with `askClient` the OAuth client
+   * too, whether or not one is stored.
+   */
+  async signIn(scope: SettingsScope, id: string, { askClient = false } = {}): Promise<SignInEnd> {
     const resolved = await this.ports.accounts.resolveSignIn(scope, id);
     switch (resolved.kind) {
       case "way":
-        return await this.signInTo(scope, resolved.way);
+        return await this.signInTo(scope, resolved.way, { askClient });
       case "cancelled":
         return resolved;
       case "refused":
@@ -103,12 +106,12 @@ export class SignIns implements Disposable {
   }
 
   /** Signs in to an account that is resolved. */
-  async signInTo(scope: SettingsScope, way: SignInWay): Promise<SignInEnd> {
+  async signInTo(scope: SettingsScope, way: SignInWay, { askClient = false } = {}): Promise<SignInEnd> {
     this.current.abort();
     const { signal } = (this.current = new AbortController());
     const provider = oauthProviderOf(way.account);
     if (provider === undefined) return { kind: "failed", text: noProvider };
-    let stored = await this.clients.stored(provider.id);
+    let stored = askClient ? undefined : await this.clients.stored(provider.id);
     for (;;) {
       const taken =
         stored === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client: stored };
@@ -163,14 +166,23 @@ export class SignIns implements Disposable {
   ): Promise<SignInEnd | { readonly kind: "otherClient" }> {
     if (provider.id === "microsoft") {
       const answer = await this.ports.microsoft.signIn(client.clientId, way.account.user);
-      if (answer.kind === "cancelled" || signal.aborted) return { kind: "cancelled" };
+      if (signal.aborted) return { kind: "cancelled" };
       if (answer.kind === "signedIn") {
         const { clientId } = client;
         const since = new Date().toISOString();
         if (!isUser(way, answer.account.label)) return { kind: "failed", text: somebodyElse };
         return await this.keep(scope, way, { kind: "vscode", clientId, account: answer.account, since });
       }
-      this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
+      if (answer.kind === "cancelled") {
+        // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
+        const other = await this.ports.dialogs.pick(
+          "Sign in with Microsoft",
+          "You did not sign in by way of VS Code. Is there another way?",
+          [inBrowser, otherApplication],
+        );
+        if (other === undefined) return { kind: "cancelled" };
+        if (other === otherApplication) return { kind: "otherClient" };
+      } else this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
     }
     const landed = await signInByBrowser(
       { account: way.account, client, provider },
@@ -228,6 +240,12 @@ export class SignIns implements Disposable {
     return { kind: "signedIn", user: way.account.user };
   }
 }
+
+const inBrowser = {
+  label: "Sign in in the browser",
+  detail: "http://localhost must be among the application's addresses for mobile and desktop applications",
+};
+const otherApplication = { label: "Use another application…", detail: "with another application (client) ID" };
 
 const noProvider = "This account's provider has no sign-in in the browser. Choose another sign-in in Accounts.";
 const somebodyElse =

@@ -11,18 +11,25 @@ export async function signIn(services: Services): Promise<void> {
   requireTrust();
   const { scope, entries } = await signInAccounts(services);
   const id = await pickOne(services, "Sign In", entries);
-  if (id !== undefined) await signInTo(services, scope, id);
+  if (id === undefined) return;
+  await signInTo(services, scope, id);
 }
 
 /** Signs in to this account, and tells of it. */
-export async function signInTo(services: Services, scope: vscode.Uri | undefined, id: string): Promise<void> {
-  const end = await services.signIns.signIn(scope, id);
-  if (end.kind === "failed")
+export async function signInTo(
+  services: Services,
+  scope: vscode.Uri | undefined,
+  id: string,
+  options: { readonly askClient?: boolean } = {},
+): Promise<void> {
+  const end = await services.signIns.signIn(scope, id, options);
+  if (end.kind === "failed") {
     throw new HumanError(
       end.text,
-      { title: "Sign In…", run: () => signInTo(services, scope, id) },
-      { title: "Accounts", run: () => services.openAccounts(id) },
+      { title: "Sign In Again", run: () => signInTo(services, scope, id) },
+      { title: "Use Another Client…", run: () => signInTo(services, scope, id, { askClient: true }) },
     );
+  }
   if (end.kind === "signedIn") services.speak.info("You are signed in: campaigns can be sent through this account.");
 }
 

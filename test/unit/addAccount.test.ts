@@ -107,6 +107,11 @@ class Desk {
     },
     memento: this.memory,
     dialogs: this.person,
+    tokens: {
+      refresh: () => Promise.reject(new Error("Nobody signs in here.")),
+      microsoftToken: () => Promise.reject(new Error("Nobody signs in here.")),
+    },
+    signIn: () => Promise.reject(new Error("Nobody signs in here.")),
     isTrusted: () => true,
   });
 

@@ -15,6 +15,12 @@ import { SendError } from "./transport";
 /** No limit, as the engine's timers can hold it: to the engine 0 is its default. */
 const endlessMs = 2_147_483_647;
 
+/**
+ * The engine's name for our XOAUTH2. Its own takes every word after a challenge for a refusal, also one that asks for patience, and
+ * forgets the challenge.
+ */
+const tokenMethod = "ACCESS TOKEN";
+
 /** nodemailer's error, as far as we look at it: its `code` alone cannot tell what happened. */
 interface EngineError extends Error {
   readonly code?: string;
@@ -138,8 +144,7 @@ class SignIn {
       greetingTimeout: account.timeouts.greeting || endlessMs,
       socketTimeout: account.timeouts.socket || endlessMs,
       tls: this.tls,
-      // The engine's own way takes every word after a challenge for a refusal, also one that asks for patience, and forgets the challenge.
-      customAuth: { XOAUTH2: (context) => this.speakToken?.(context) },
+      customAuth: { [tokenMethod]: (context) => this.speakToken?.(context) },
       ...this.watching(() => engine),
     });
     this.hangUp = () => {
@@ -199,17 +204,17 @@ class SignIn {
   private async showToken(engine: SMTPConnection, token: string): Promise<SendError | undefined> {
     const { user } = this.options.account;
     let answer: TokenAnswer = { reply: "", challenge: "" };
-    this.speakToken = ({ sendCommand, resolve }) =>
-      sendCommand(`AUTH XOAUTH2 ${xoauth2Response(user, token)}`, (_error, { response }) => {
+    this.speakToken = (context) =>
+      context.sendCommand(`AUTH XOAUTH2 ${xoauth2Response(user, token)}`, (_error, { response }) => {
         answer = { reply: response, challenge: "" };
-        if (!response.startsWith("334")) return resolve();
+        if (!response.startsWith("334")) return context.resolve();
         // Whoever refuses a token says why in a challenge, and waits for an empty answer.
-        sendCommand("", (_none, last) => {
+        context.sendCommand("", (_none, last) => {
           answer = { reply: last.response, challenge: readChallenge(response) };
-          resolve();
+          context.resolve();
         });
       });
-    await this.step(engine, (done) => engine.login({ user, method: "XOAUTH2" }, (error) => done(error)));
+    await this.step(engine, (done) => engine.login({ user, method: tokenMethod }, (error) => done(error)));
     if (answer.reply.startsWith("2")) return undefined;
     const error = this.refusedToken(answer);
     if (error.failure.signIn !== true) throw error;
