@@ -42,6 +42,8 @@ const claimsSchema = v.object({
 
 /** Answers have some thousand bytes. */
 const longestAnswer = 128 * 1024;
+/** A token endpoint answers in a moment, or not at all. */
+const patienceMs = 60_000;
 const dayMs = 24 * 3600 * 1000;
 
 /** Asks a provider for tokens. Never throws. */
@@ -104,8 +106,11 @@ async function post(
 ): Promise<HttpsReply | HttpsError> {
   const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" };
   const body = [Buffer.from(new URLSearchParams(form).toString())];
+  const { timeouts } = way.account;
+  const socket = timeouts.socket === 0 ? patienceMs : Math.min(timeouts.socket, patienceMs);
+  const patient: HttpsWay = { ...way, account: { ...way.account, timeouts: { ...timeouts, socket } } };
   try {
-    return await httpsRequest(way, { method: "POST", url, headers, body }, signal);
+    return await httpsRequest(patient, { method: "POST", url, headers, body }, signal);
   } catch (error) {
     if (error instanceof HttpsError) return error;
     throw error;
