@@ -30,15 +30,23 @@ const throughTheDoor = {
   setup: ({ onResolve }) => onResolve({ filter: /\/mail\/index$/ }, () => ({ path: "./mail.js", external: true })),
 };
 
+/** Google's client is large: it is a bundle of its own, loaded with the first message that goes through the Gmail API. */
+const onDemand = {
+  name: "on-demand",
+  setup: ({ onResolve }) => onResolve({ filter: /\/gmailClient$/ }, () => ({ path: "./gmail.js", external: true })),
+};
+
 /**
- * What libraries bring and we have no use for: cheerio's HTTP client (nothing of ours fetches), and the private key that
- * smtp-server serves TLS with when it is given none (our sandbox speaks no TLS).
+ * What libraries bring and we have no use for: the HTTP clients of cheerio and of Google's client (what goes out goes through
+ * `https.ts`), Google's own sign-in with its environment variables, and the private key that smtp-server serves TLS with when it
+ * is given none (our sandbox speaks no TLS).
  */
 const leftOut = {
   name: "left-out",
   setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace: "left-out" }));
-    onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: "module.exports = {}" }));
+    const nothing = /^(?:undici|node-fetch|https-proxy-agent|google-auth-library)$/;
+    onResolve({ filter: nothing }, ({ path }) => ({ path, namespace: "left-out" }));
+    onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: "module.exports = { GoogleAuth: class {} }" }));
     onLoad({ filter: /smtp-server[\\/].*tls-options\.js$/ }, () => ({
       contents: "export default (options) => options ?? {};",
     }));
@@ -50,7 +58,8 @@ const pages = { ...common, platform: "browser", target: "es2022", format: "iife"
 
 const bundles = [
   { ...node, entryPoints: ["src/extension.ts"], external: ["vscode"], plugins: [leftOut] },
-  { ...node, entryPoints: [{ in: "src/mail/index.ts", out: "mail" }], plugins: [leftOut] },
+  { ...node, entryPoints: [{ in: "src/mail/index.ts", out: "mail" }], plugins: [leftOut, onDemand] },
+  { ...node, entryPoints: [{ in: "src/mail/transports/gmailClient.ts", out: "gmail" }], plugins: [leftOut] },
   { ...node, entryPoints: ["src/worker.ts"], plugins: [throughTheDoor] },
   { ...node, entryPoints: ["src/cli.ts"], plugins: [throughTheDoor], banner: { js: "#!/usr/bin/env node" } },
   { ...pages, entryPoints: filesIn("src/webview/pages", /^(settings|preview)\.ts$/) },

@@ -37,8 +37,12 @@ export async function openDelivery(
 ): Promise<Delivery> {
   switch (target.kind) {
     case "account": {
-      const { smtpTransports } = await import("./transports/smtp");
-      return { transport: smtpTransports({ ...about, account: target.account }), close: () => Promise.resolve() };
+      const options = { ...about, account: target.account };
+      const transport =
+        target.account.transport === "gmailApi"
+          ? (await import("./transports/gmail")).gmailTransports(options)
+          : (await import("./transports/smtp")).smtpTransports(options);
+      return { transport, close: () => Promise.resolve() };
     }
     case "outbox": {
       const { OutboxTransport } = await import("./transports/outbox");

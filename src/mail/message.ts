@@ -26,6 +26,8 @@ export interface Message {
   readonly bytes: Buffer;
   /** True when an envelope address needs SMTPUTF8. */
   readonly smtpUtf8: boolean;
+  /** The Bcc header with its line end, for a server that takes recipients from the headers and takes this one out; empty without bcc. */
+  readonly bccHeader: string;
 }
 
 /** A file that goes with a message. */
@@ -88,7 +90,7 @@ function compose(parts: MessageParts): Message {
   made.text(head.join(""));
   writeTree(parts, made);
   const pieces = made.done();
-  // Bcc stands in the envelope and nowhere else.
+  // Bcc stands in the envelope and in none of the bytes.
   const mailboxes = [parts.to, ...parts.cc, ...parts.bcc];
   const to = new Map<string, string>();
   for (const { address } of mailboxes) if (!to.has(addressKey(address))) to.set(addressKey(address), address);
@@ -105,6 +107,7 @@ function compose(parts: MessageParts): Message {
       return Buffer.concat(pieces);
     },
     smtpUtf8,
+    bccHeader: addressField("Bcc", parts.bcc.map(header)),
   };
 }
 

@@ -51,7 +51,7 @@ const plainName = /^[\w ]*$/;
 const plainAddress = /^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)+$/;
 
 /** A field of addresses; empty when there is none. */
-export function addressField(name: "From" | "To" | "Cc" | "Reply-To", mailboxes: readonly Mailbox[]): string {
+export function addressField(name: "From" | "To" | "Cc" | "Bcc" | "Reply-To", mailboxes: readonly Mailbox[]): string {
   const [first] = mailboxes;
   if (first === undefined) return "";
   // Nearly every recipient.

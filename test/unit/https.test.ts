@@ -93,6 +93,7 @@ describe("HTTPS over the account's own way (R13, R20)", () => {
         headers: { "x-id": "7", "transfer-encoding": "chunked" },
         body: "hello!",
         isWhole: true,
+        isEarly: false,
       },
     );
     assert.match(asked, /^POST \/upload\?a=b HTTP\/1\.1\r\n/);
@@ -208,7 +209,10 @@ describe("HTTPS over the account's own way (R13, R20)", () => {
       const connection = await opened();
       const work = connection.request(large, open, never);
       if (status.startsWith("2")) assert.equal((await failure(work)).stage, "body");
-      else assert.deepEqual([(await work).status, (await work).body.toString()], [413, "no"]);
+      else {
+        const reply = await work;
+        assert.deepEqual([reply.status, reply.body.toString(), reply.isEarly], [413, "no", true]);
+      }
       assert.equal(connection.isOpen, false, "half a request must not be followed by another");
     }
   });

@@ -18,6 +18,7 @@ function message(to: readonly string[] = ["bob@example.org"], body = "Hello\r\n.
     size: bytes.length,
     bytes,
     smtpUtf8: to.some((address) => /[^\u0000-\u007f]/.test(address)),
+    bccHeader: "",
   };
 }
 

@@ -22,6 +22,7 @@ function message(pieces: readonly (string | Buffer)[], to: readonly string[] = [
     size: bytes.length,
     bytes,
     smtpUtf8: to.some((address) => /[^\u0000-\u007f]/.test(address)),
+    bccHeader: "",
   };
 }
 
