@@ -19,9 +19,9 @@ export async function readPrivateFile(file: string): Promise<string> {
     );
   }
   try {
-    const { mode, size, ...about } = await handle.stat();
-    if (!about.isFile() || size > longest) throw new Refusal(`${name} is no file of a sign-in.`);
-    if (process.platform !== "win32" && (mode & 0o077) !== 0)
+    const about = await handle.stat();
+    if (!about.isFile() || about.size > longest) throw new Refusal(`${name} is no file of a sign-in.`);
+    if (process.platform !== "win32" && (about.mode & 0o077) !== 0)
       throw new Refusal(
         `${name} can be read or changed by other users of this machine, and it holds secrets. Run chmod 600 on it, then try again.`,
       );
