@@ -106,15 +106,25 @@ async function post(
 ): Promise<HttpsReply | HttpsError> {
   const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" };
   const body = [Buffer.from(new URLSearchParams(form).toString())];
-  const { timeouts } = way.account;
-  const socket = timeouts.socket === 0 ? patienceMs : Math.min(timeouts.socket, patienceMs);
-  const patient: HttpsWay = { ...way, account: { ...way.account, timeouts: { ...timeouts, socket } } };
   try {
-    return await httpsRequest(patient, { method: "POST", url, headers, body }, signal);
+    return await httpsRequest(impatient(way), { method: "POST", url, headers, body }, signal);
   } catch (error) {
     if (error instanceof HttpsError) return error;
     throw error;
   }
+}
+
+const impatientWays = new WeakMap<HttpsWay, HttpsWay>();
+
+/** The same one for the same way: connections of one way share what is parsed once. */
+function impatient(way: HttpsWay): HttpsWay {
+  const known = impatientWays.get(way);
+  if (known !== undefined) return known;
+  const { timeouts } = way.account;
+  const socket = timeouts.socket === 0 ? patienceMs : Math.min(timeouts.socket, patienceMs);
+  const made: HttpsWay = { ...way, account: { ...way.account, timeouts: { ...timeouts, socket } } };
+  impatientWays.set(way, made);
+  return made;
 }
 
 /** No answer: certificates and proxies have causes of their own, all else is the network. */
