@@ -1,5 +1,7 @@
 /** Every row of the table in `oauthFailures.ts`. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
 import type { OutcomeClass } from "../../src/mail/classify";
 import {
   judgeOAuthError,
@@ -10,6 +12,7 @@ import {
 } from "../../src/mail/oauthFailures";
 import { oauthProviders } from "../../src/mail/oauthProviders";
 import type { OAuthProviderId } from "../../src/mail/providers";
+import { repositoryRoot } from "../host/repo";
 
 const rows: readonly (readonly [
   provider: OAuthProviderId,
@@ -106,6 +109,20 @@ describe("what a failed sign-in means (R37)", () => {
       "offline",
       "offline",
     ]);
+  });
+
+  it("stands in TROUBLESHOOTING.md, every message as it is shown", () => {
+    const page = readFileSync(path.join(repositoryRoot(), "TROUBLESHOOTING.md"), "utf8");
+    const { google, microsoft } = oauthProviders;
+    const shown = [
+      ...oauthRules.map(({ text }) => [google, microsoft].map(({ label }) => text.replaceAll("PROVIDER", label))),
+      ...Object.values(oauthFailures).map((failure) => [google, microsoft].map((one) => failure(one).text)),
+    ];
+    for (const texts of shown)
+      assert.ok(
+        texts.some((text) => page.includes(text)),
+        texts[0],
+      );
   });
 
   it("is a sentence of cause and one of next step, for each provider by its name", () => {
