@@ -2,7 +2,10 @@
 import type { Dialogs } from "./dialogs";
 import type { Account, Credentials, Endpoint } from "./mail/index";
 import { plainText } from "./mail/index";
-import type { SecretKind, Secrets } from "./secrets";
+import type { Secrets, SecretKind } from "./secrets";
+
+/** What is typed in: a grant is got in the browser. */
+type TypedKind = Exclude<SecretKind, "grant">;
 
 /** Whose secrets are wanted. */
 export interface Wanted {
@@ -35,7 +38,7 @@ export async function credentialsFor(
 }
 
 /** The kinds of secrets that the way to this account takes, in the order of use. */
-function neededBy({ auth, proxy, proxyUser }: Account): readonly SecretKind[] {
+function neededBy({ auth, proxy, proxyUser }: Account): readonly TypedKind[] {
   return [
     ...(proxy !== "" && proxyUser !== "" ? (["proxyPassword"] as const) : []),
     ...(auth === "password" ? (["password"] as const) : []),
@@ -45,7 +48,7 @@ function neededBy({ auth, proxy, proxyUser }: Account): readonly SecretKind[] {
 async function storedOrAsked(
   secrets: Secrets,
   dialogs: Pick<Dialogs, "askSecret">,
-  kind: SecretKind,
+  kind: TypedKind,
   { id, account, endpoint }: Wanted,
   onStored: () => void,
 ): Promise<string | undefined> {
@@ -60,7 +63,7 @@ async function storedOrAsked(
   return answer?.secret;
 }
 
-function question(kind: SecretKind, account: Account): { readonly title: string; readonly purpose: string } {
+function question(kind: TypedKind, account: Account): { readonly title: string; readonly purpose: string } {
   const id = plainText(account.id, 64);
   switch (kind) {
     case "password":
@@ -77,7 +80,7 @@ function question(kind: SecretKind, account: Account): { readonly title: string;
 }
 
 /** Why it is asked for although one was entered before. */
-async function reason(secrets: Secrets, kind: SecretKind, id: string, endpoint: Endpoint): Promise<string> {
+async function reason(secrets: Secrets, kind: TypedKind, id: string, endpoint: Endpoint): Promise<string> {
   const state = await secrets.state(kind, id, endpoint);
   switch (state.kind) {
     case "elsewhere":

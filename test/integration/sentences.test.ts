@@ -206,7 +206,7 @@ describe("sentences", () => {
       announceEnd(
         end,
         { info: say("info"), warn: say("warn"), error: say("error") },
-        { openReport: none, resume: none, takeOver: none, openAccounts: none, showLog: none },
+        { openReport: none, resume: none, takeOver: none, signIn: none, openAccounts: none, showLog: none },
       );
       return toasts;
     };
@@ -219,6 +219,11 @@ describe("sentences", () => {
     assert.deepEqual(said(ended({ kind: "stopped" })), []);
     assert.deepEqual(said(ended({ kind: "account", failure })), [
       "error spring stopped. The password was refused. [Accounts|Resume…|Show Log]",
+    ]);
+    // A sign-in that is over pauses a run: it goes on once somebody signs in.
+    const signedOut: Failure = { ...failure, text: "Nobody is signed in to this account.", signIn: true };
+    assert.deepEqual(said(ended({ kind: "account", failure: signedOut })), [
+      "warn spring paused. Nobody is signed in to this account. [Sign In Again|Show Log]",
     ]);
     const text = "This campaign is held by process 7 on host, which has not stirred for 30 seconds.";
     assert.deepEqual(said(ended({ kind: "locked", silent: true, text })), [

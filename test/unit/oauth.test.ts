@@ -25,21 +25,29 @@ const redirect = { google: "http://127.0.0.1:54321", microsoft: "http://localhos
 describe("signing in with OAuth", () => {
   let interceptor: Interceptor;
   let server: SignInServer;
+  const ways = new Map<string, HttpsWay>();
   beforeEach(async () => (interceptor = await Interceptor.start()));
   afterEach(async () => {
     await server.close();
     await interceptor.close();
+    ways.clear();
   });
 
   const start = async (provider: "google" | "microsoft"): Promise<void> => {
     server = await SignInServer.start(interceptor, provider);
   };
-  const wayOf = (account: Account): HttpsWay => ({
-    account,
-    ca: interceptor.ca,
-    credentials: {},
-    lookup: () => assert.fail("A name was looked up outside of the proxy."),
-  });
+  /** One way an account, as hosts have it: it is the ways that share what is parsed. */
+  const wayOf = (account: Account): HttpsWay => {
+    const key = JSON.stringify(account);
+    const made = ways.get(key) ?? {
+      account,
+      ca: interceptor.ca,
+      credentials: {},
+      lookup: () => assert.fail("A name was looked up outside of the proxy."),
+    };
+    ways.set(key, made);
+    return made;
+  };
   const account = (kind: Parameters<typeof oauthAccount>[1], more = {}): Account =>
     oauthAccount(interceptor, kind, more);
 
