@@ -738,7 +738,7 @@ describe("accounts that sign in in the browser", () => {
   for (const [name, more, changed] of [
     ["another user", { user: "eve@gmail.com" }, /user: eve@gmail\.com, was ada@gmail\.com/],
     ["a proxy", { proxy: "http://evil.example:3128" }, /proxy: http:\/\/evil\.example:3128, was none/],
-    ["another transport", { transport: "smtp" }, /transport: smtp, was gmailApi/],
+    ["another transport", { transport: "smtp" }, /transport: SMTP, was Gmail API/],
     ["another minimum of TLS", { tls: { minVersion: "TLSv1.3" } }, /minimum TLS version/],
   ] as const) {
     it(`R16 a grant is not found by ${name}, and the question names what changed`, async () => {
