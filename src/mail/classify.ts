@@ -1,5 +1,5 @@
 /** What a failure means for the run: one table, one place. Decided by stage, reply code, enhanced code and the provider's words. */
-import { replyRules, say } from "./classifyRules";
+import { replyRules, say, tokenVerdicts } from "./classifyRules";
 import { plainText } from "./problems";
 import { retryAfter } from "./retryAfter";
 import { systemRules } from "./systemFailures";
@@ -59,6 +59,8 @@ export interface RawFailure {
   /** The system's or TLS layer's error code, such as ECONNREFUSED or CERT_HAS_EXPIRED. */
   readonly systemCode?: string;
   readonly refused?: string;
+  /** The account signs in with an access token, so that no sentence speaks of passwords. */
+  readonly token?: true;
   /** The address in MAIL FROM, for servers that refuse a message and name whose fault it is. */
   readonly sender?: string;
   /** The time of the reply, milliseconds since 1970, for servers that name the moment of the next try. */
@@ -99,12 +101,12 @@ export function classify(raw: RawFailure): Failure {
       (candidate.words === undefined || candidate.words.test(words)) &&
       (candidate.namesSender === undefined || blamesSender),
   );
-  const verdict = rule ?? otherwise(code);
+  const { class: kind, text } = rule ?? otherwise(code);
+  const verdict = { class: kind, text, ...(raw.token === true && tokenVerdicts.get(text)) };
   const retryAfterMs = waitable.has(verdict.class) ? retryAfter(words, raw.now) : undefined;
   return {
     ...about,
-    class: verdict.class,
-    text: verdict.text,
+    ...verdict,
     code,
     ...(enhanced !== undefined && { enhanced }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),

@@ -69,7 +69,28 @@ export const say = {
     "The provider sends to and from confirmed addresses only. Confirm both with the provider, or ask it for full access.",
   unverifiedSender: "The provider has not confirmed the sender's address. Confirm it there, or use another from.",
   noBody: "The server refuses the message before its body. Check the campaign.",
+  smtpOff:
+    "Sending by SMTP is switched off for this mailbox or its whole organisation. Ask the administrator to allow authenticated SMTP (SMTP AUTH) for the mailbox, then resume.",
+  token:
+    "The server refused the sign-in: it has ended, or it belongs to another user. Sign in again as the account's user, then resume; nobody is mailed twice.",
+  tokenBrowser:
+    "The provider wants to see the account's owner in the browser first. Sign in again there, then resume; nobody is mailed twice.",
+  tokenRules:
+    "The organisation's rules refuse this sign-in for sending mail. Ask the administrator to allow it for this mailbox, then resume.",
 } as const;
+
+/** What is said instead of a sentence about passwords to whom an access token signs in. */
+export const tokenVerdicts: ReadonlyMap<
+  string,
+  { readonly text: string; readonly class?: OutcomeClass; readonly signIn?: true }
+> = new Map([
+  [say.credentials, { text: say.token, signIn: true }],
+  [say.signIn, { text: say.token, signIn: true }],
+  [say.appPassword, { text: say.tokenBrowser, signIn: true }],
+  [say.browser, { text: say.tokenBrowser, signIn: true }],
+  [say.basicOff, { text: say.tokenRules }],
+  [say.renewal, { text: say.slow, class: "throttled" }],
+]);
 
 const afterBody: readonly Stage[] = ["body", "reply"];
 const aboutRecipient: readonly Stage[] = ["rcpt", "body", "reply"];
@@ -97,11 +118,12 @@ export const replyRules: readonly ReplyRule[] = [
     words: /application-specific password|app(?:lication)? password/i,
     text: say.appPassword,
   },
+  { class: "account", code: /^5/, words: /SmtpClientAuthentication is disabled/i, text: say.smtpOff },
   { class: "account", stages: ["auth", "mail"], code: /^5/, enhanced: /^5\.7\.(?:30|139)$/, text: say.basicOff },
   {
     class: "account",
     code: /^5/,
-    words: /basic authentication is (?:disabled|not supported)|SmtpClientAuthentication is disabled/i,
+    words: /basic authentication is (?:disabled|not supported)/i,
     text: say.basicOff,
   },
   { class: "account", stages: ["auth"], code: /^5/, enhanced: /^5\.7\.14$/, text: say.browser },

@@ -27,6 +27,8 @@ export type DoctorFix =
     }
   /** A page of the provider, such as the one that makes app passwords. Always https and from our own table. */
   | { readonly kind: "open"; readonly title: string; readonly url: string }
+  /** Sign in with the provider in the browser. */
+  | { readonly kind: "signIn"; readonly title: string }
   /** Go to a field of the form and let the person fill it: `tls.caFile`, `proxy`, `password`, `from`, … */
   | { readonly kind: "field"; readonly title: string; readonly field: string };
 

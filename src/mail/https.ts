@@ -5,9 +5,17 @@ import * as tls from "node:tls";
 import type { Account } from "./account";
 import { secureContext } from "./certificates";
 import type { Stage } from "./classify";
-import { ConnectError, openSocket, type Lookup } from "./connect";
+import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "./connect";
 import type { Credentials } from "./ports";
 import type { Gate } from "./transports/transport";
+
+/** Sees what happens on the way; no header and no body. */
+export interface HttpsWatch {
+  connect(event: ConnectEvent): void;
+  secured(socket: tls.TLSSocket): void;
+  /** A request was answered. */
+  replied(method: HttpsRequest["method"], url: string, status: number): void;
+}
 
 /** How an account's servers are reached. Connections of one way share the parsed certificates. */
 export interface HttpsWay {
@@ -17,6 +25,7 @@ export interface HttpsWay {
   readonly credentials: Credentials;
   /** Asked instead of the system for the server's addresses. */
   readonly lookup?: Lookup;
+  readonly watch?: HttpsWatch;
 }
 
 /** What is asked. `Host`, `Connection` and `Content-Length` are made here. */
@@ -96,7 +105,9 @@ export class HttpsConnection {
     if (this.living() !== undefined) return;
     this.drop();
     const socket = await this.connect(signal);
-    this.line = new Line(await this.encrypt(socket, signal));
+    const secured = await this.encrypt(socket, signal);
+    this.way.watch?.secured(secured);
+    this.line = new Line(secured);
   }
 
   /**
@@ -111,7 +122,9 @@ export class HttpsConnection {
     signal.addEventListener("abort", onAbort, { once: true });
     try {
       await line.during(gate());
-      return await line.exchange(request, this.host, this.way.account.timeouts.socket);
+      const reply = await line.exchange(request, this.host, this.way.account.timeouts.socket);
+      this.way.watch?.replied(request.method, request.url, reply.status);
+      return reply;
     } finally {
       signal.removeEventListener("abort", onAbort);
     }
@@ -134,9 +147,10 @@ export class HttpsConnection {
   }
 
   private async connect(signal: AbortSignal): Promise<Socket> {
-    const { account, credentials, lookup } = this.way;
+    const { account, credentials, lookup, watch } = this.way;
+    const server = { ...account, host: this.host, port: 443 };
     try {
-      return await openSocket({ ...account, host: this.host, port: 443 }, credentials, signal, undefined, lookup);
+      return await openSocket(server, credentials, signal, (event) => watch?.connect(event), lookup);
     } catch (error) {
       if (signal.aborted) throw new HttpsError("connect", "ABORT_ERR");
       if (!(error instanceof ConnectError)) throw error;

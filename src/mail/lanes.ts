@@ -77,7 +77,8 @@ export class Lanes {
   private ending: Ending | undefined;
   /** What broke, of code or disk. */
   private failure: { readonly error: unknown } | undefined;
-  private signedIn: Promise<void> | undefined;
+  /** The sign-in that goes first, while it goes on. */
+  private signingIn: Promise<void> | undefined;
   private begunMessages = 0;
   /** What the server said that it takes at once. */
   private atMost = Infinity;
@@ -356,23 +357,25 @@ export class Lanes {
     return lock.stillOurs();
   }
 
-  /** One connection signs in before the others try: a wrong password is tried once, not once a connection. */
+  /**
+   * One connection signs in before the others try, at the beginning and whenever several were lost: a wrong password or an access token
+   * that has ended is tried once, not once a connection.
+   */
   private async open(lane: Lane): Promise<void> {
+    const first = lane.transport.isOpen ? undefined : this.signingIn;
     // Whoever signs in first reports its failure; this recipient simply comes again.
-    if (this.signedIn !== undefined)
-      await this.signedIn.catch(() => {
+    if (first !== undefined)
+      await first.catch(() => {
         throw new GateClosed("resting");
       });
     lane.enter("opening");
     if (this.resting.aborted) throw new GateClosed("resting");
     const opening = lane.transport.open(lane.signal);
-    const isFirst = this.signedIn === undefined;
-    this.signedIn ??= opening;
+    if (first === undefined) this.signingIn ??= opening;
     try {
       await opening;
-    } catch (error) {
-      if (isFirst) this.signedIn = undefined;
-      throw error;
+    } finally {
+      if (this.signingIn === opening) this.signingIn = undefined;
     }
     lane.enter("asking");
   }

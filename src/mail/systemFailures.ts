@@ -111,6 +111,11 @@ export const ownFailures = {
     text: "Nobody is signed in to this account. Sign in, then resume: whoever has the message stays out.",
     signIn: true,
   },
+  unusableToken: {
+    class: "account",
+    text: "What was given as access token cannot be one: it is empty, or holds spaces or other signs. Sign in again, then resume.",
+    signIn: true,
+  },
   noStarttls: { class: "account", text: say.starttls },
   smtpUtf8: {
     class: "recipient",

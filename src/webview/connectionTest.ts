@@ -146,6 +146,8 @@ const helpPages: ReadonlySet<string | undefined> = new Set(
 function testFix(fix: DoctorFix): TestFix | undefined {
   const { title } = fix;
   switch (fix.kind) {
+    case "signIn":
+      return { kind: "signIn", title };
     case "open":
       return fix.url.startsWith("https://") && helpPages.has(fix.url)
         ? { kind: "open", title, url: fix.url }

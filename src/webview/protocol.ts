@@ -142,6 +142,7 @@ export type TestFix =
   | { readonly kind: "set"; readonly title: string; readonly values: Partial<AccountForm> }
   /** A page of a provider out of our own table, https. */
   | { readonly kind: "open"; readonly title: string; readonly url: string }
+  | { readonly kind: "signIn"; readonly title: string }
   | {
       readonly kind: "field";
       readonly title: string;

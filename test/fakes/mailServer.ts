@@ -45,21 +45,25 @@ export class MailServer {
       /** Speaks TLS 1.0 only. */
       readonly old?: boolean;
       readonly newest?: "TLSv1.2";
+      /** Takes an access token in the password's place, and nothing else (XOAUTH2). */
+      readonly token?: boolean;
     } = {},
   ): Promise<MailServer> {
-    const { secure = false, certificate = "server", old = false, newest } = more;
+    const { secure = false, certificate = "server", old = false, newest, token = false } = more;
     const server: SMTPServer = new SMTPServer({
       key: readFileSync(tlsFile(`${certificate}.key`)),
       cert: readFileSync(tlsFile(`${certificate}.pem`)),
       secure,
       ...(newest !== undefined && { maxVersion: newest }),
       ...(old && { minVersion: "TLSv1", maxVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }),
-      authMethods: ["PLAIN", "LOGIN"],
+      authMethods: token ? ["XOAUTH2"] : ["PLAIN", "LOGIN"],
       disableReverseLookup: true,
       logger: false,
       onAuth(auth, _session, callback) {
-        mails.signIns.push({ user: auth.username ?? "", password: auth.password ?? "" });
-        if (auth.username === user && auth.password === password) callback(null, { user });
+        const secret = (token ? auth.accessToken : auth.password) ?? "";
+        mails.signIns.push({ user: auth.username ?? "", password: secret });
+        if (auth.username === user && secret === password) callback(null, { user });
+        else if (token) callback(null, { data: { status: "401", schemes: "bearer mac", scope: "send" } });
         else callback(reply(refusal));
       },
       onRcptTo(address, _session, callback) {

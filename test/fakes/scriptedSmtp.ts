@@ -12,10 +12,13 @@ export type Action =
   /** Only after the body: the message counts as accepted, then the connection ends without a reply. */
   | { readonly acceptThen: "close" | "reset" | "hang" };
 
-/** A step of the dialogue. `dot` is the end of the body; `body` is its first byte; `replied` comes behind the 250 to a body. */
+/**
+ * A step of the dialogue. `answer` is the line behind a challenge (334); `dot` is the end of the body; `body` is its first byte;
+ * `replied` comes behind the 250 to a body.
+ */
 export interface Step {
   readonly command:
-    "connect" | "EHLO" | "AUTH" | "MAIL" | "RCPT" | "DATA" | "body" | "dot" | "replied" | "RSET" | "QUIT";
+    "connect" | "EHLO" | "AUTH" | "answer" | "MAIL" | "RCPT" | "DATA" | "body" | "dot" | "replied" | "RSET" | "QUIT";
   /** The whole line, without its end. */
   readonly line: string;
   /** Counts from 0, over all connections. */
@@ -105,6 +108,7 @@ export class ScriptedSmtp {
     let from = "";
     let to: string[] = [];
     let buffer = "";
+    const last = { challenged: false };
     /** The pieces of the body, and the last characters of these: an end may come in pieces. A body begins like a line. */
     let body: string[] | undefined;
     let seen = "\r\n";
@@ -123,6 +127,7 @@ export class ScriptedSmtp {
       if (action === undefined) return undefined;
       if ("reply" in action) {
         say(action.reply);
+        last.challenged = action.reply.startsWith("334");
         if (action.close === true) socket.end();
       } else if ("end" in action) await this.finish(socket, action.end);
       return action;
@@ -170,7 +175,10 @@ export class ScriptedSmtp {
         this.lines.push(line);
         batch.push(line);
         const command = (/^[A-Za-z]+/.exec(line)?.[0] ?? "").toUpperCase();
-        if (command === "EHLO") {
+        if (last.challenged) {
+          last.challenged = false;
+          if ((await step("answer", line)) === undefined) say("535 5.7.8 refused");
+        } else if (command === "EHLO") {
           if ((await step("EHLO", line)) === undefined)
             say(["250-scripted", ...this.extensions.map((name) => `250-${name}`), "250 HELP"].join("\r\n"));
         } else if (command === "AUTH") {

@@ -2,7 +2,7 @@
 import type { Account } from "../account";
 import { ownFailures, type Stage } from "../classify";
 import type { Lookup } from "../connect";
-import { HttpsConnection, HttpsError, type HttpsReply, type HttpsWay } from "../https";
+import { HttpsConnection, HttpsError, type HttpsReply, type HttpsWatch, type HttpsWay } from "../https";
 import { httpsFailure } from "../httpsFailures";
 import type { Message } from "../message";
 import { signedOut, type AccessTokens, type Credentials, type TokenReply } from "../ports";
@@ -21,6 +21,7 @@ export interface GmailOptions {
   readonly accessTokens?: AccessTokens | undefined;
   /** Asked instead of the system for the server's addresses. */
   readonly lookup?: Lookup;
+  readonly watch?: HttpsWatch;
 }
 
 const host = "gmail.googleapis.com";
@@ -36,8 +37,12 @@ const sentHeaders = ["content-type", "accept"] as const;
 
 /** Makes transports for one account; they share the parsed certificates. */
 export function gmailTransports(options: GmailOptions): () => Transport {
-  const { account, ca, credentials, lookup } = options;
-  const way: HttpsWay = { account, ca, credentials, ...(lookup !== undefined && { lookup }) };
+  const { account, ca, credentials, lookup, watch } = options;
+  const way: HttpsWay = {
+    ...{ account, ca, credentials },
+    ...(lookup !== undefined && { lookup }),
+    ...(watch !== undefined && { watch }),
+  };
   return () => new GmailTransport(options, way);
 }
 

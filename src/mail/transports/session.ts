@@ -5,13 +5,21 @@ import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Account } from "../account";
 import { classify, ownFailures, type Stage } from "../classify";
 import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "../connect";
-import type { AccessTokens, Credentials } from "../ports";
+import { signedOut, type AccessTokens, type Credentials, type TokenReply } from "../ports";
+import { plainText } from "../problems";
+import { isAccessToken, readChallenge, xoauth2Response } from "../xoauth2";
 import { SmtpDialogue } from "./dialogue";
 import type { ServerWords } from "./serverWords";
 import { SendError } from "./transport";
 
 /** No limit, as the engine's timers can hold it: to the engine 0 is its default. */
 const endlessMs = 2_147_483_647;
+
+/**
+ * The engine's name for our XOAUTH2. Its own takes every word after a challenge for a refusal, also one that asks for patience, and
+ * forgets the challenge.
+ */
+const tokenMethod = "ACCESS TOKEN";
 
 /** nodemailer's error, as far as we look at it: its `code` alone cannot tell what happened. */
 interface EngineError extends Error {
@@ -80,10 +88,22 @@ export async function openSession(
   return await new SignIn(options, tls, words, signal).run();
 }
 
+/** What a server says to an access token: its last reply, and its challenge before that. */
+interface TokenAnswer {
+  readonly reply: string;
+  readonly challenge: string;
+}
+
+/** Says an access token when the engine signs in; answered by a reply. */
+type TokenSpeaker = (context: SMTPConnection.CustomAuthenticationContext) => void;
+
 class SignIn {
   private stage: Stage = "connect";
   /** Takes what the engine reports while it does not call back. */
   private fail: ((error: EngineError) => void) | undefined;
+  private speakToken: TokenSpeaker | undefined;
+  /** Ends the present connection. */
+  private hangUp: () => void = () => {};
 
   constructor(
     private readonly options: SmtpOptions,
@@ -93,7 +113,23 @@ class SignIn {
   ) {}
 
   async run(): Promise<Session> {
-    const { account, credentials } = this.options;
+    const { account } = this.options;
+    try {
+      const engine = await this.reach();
+      if (account.auth === "none") return this.takeOver(engine);
+      this.stage = "auth";
+      if (account.auth === "oauth2") return this.takeOver(await this.giveToken(engine));
+      await this.givePassword(engine);
+      return this.takeOver(engine);
+    } catch (error) {
+      this.hangUp();
+      throw error;
+    }
+  }
+
+  /** A connection to a server that has greeted, and is encrypted as the account wants it. */
+  private async reach(): Promise<SMTPConnection> {
+    const { account } = this.options;
     const socket = await this.connect();
     const engine: SMTPConnection = new SMTPConnection({
       connection: socket,
@@ -108,8 +144,13 @@ class SignIn {
       greetingTimeout: account.timeouts.greeting || endlessMs,
       socketTimeout: account.timeouts.socket || endlessMs,
       tls: this.tls,
+      customAuth: { [tokenMethod]: (context) => this.speakToken?.(context) },
       ...this.watching(() => engine),
     });
+    this.hangUp = () => {
+      engine.close();
+      socket.destroy();
+    };
     engine.on("error", (error: EngineError) => this.fail?.(error));
     engine.on("end", () => {
       // The engine tells its callback why only after this event: let that word come first.
@@ -118,20 +159,90 @@ class SignIn {
         if (fail !== undefined && this.fail === fail) fail(new Error("The connection was closed."));
       });
     });
+    await this.step(engine, (done) => engine.connect((error) => done(error)));
+    return engine;
+  }
+
+  private async givePassword(engine: SMTPConnection): Promise<void> {
+    const { account, credentials } = this.options;
+    const auth = { user: account.user, pass: credentials.password ?? "", method: this.method(engine) };
+    if (auth.pass === "") throw this.own("noPassword");
+    await this.step(engine, (done) => engine.login({ ...auth }, (error) => done(error)));
+  }
+
+  /**
+   * Signs in with an access token. One that the server does not take is replaced once. The other one goes over a connection of its own:
+   * some servers hang up on who was refused, or answer nothing else any more. Returns the connection that is signed in.
+   */
+  private async giveToken(engine: SMTPConnection): Promise<SMTPConnection> {
+    this.needsTokenAuth(engine);
+    const token = await this.token();
+    const refusal = await this.showToken(engine, token);
+    if (refusal === undefined) return engine;
+    this.hangUp();
+    const another = await this.token(token);
+    if (another === token) throw refusal;
+    this.stage = "connect";
+    const next = await this.reach();
+    this.stage = "auth";
+    this.needsTokenAuth(next);
+    const secondRefusal = await this.showToken(next, another);
+    if (secondRefusal !== undefined) throw secondRefusal;
+    return next;
+  }
+
+  /** An access token for now, in place of one that was refused if there is one. */
+  private async token(refused?: string): Promise<string> {
+    const reply = await this.untilAborted(this.options.accessTokens?.(refused) ?? Promise.resolve(signedOut));
+    if (!reply.ok) throw new SendError({ ...reply.failure, stage: this.stage });
+    if (!isAccessToken(reply.token)) throw this.own("unusableToken");
+    this.words.keepOut(reply.token);
+    return reply.token;
+  }
+
+  /** Returns the failure when the server does not take the token; throws every other one, so that no token is replaced for it. */
+  private async showToken(engine: SMTPConnection, token: string): Promise<SendError | undefined> {
+    const { user } = this.options.account;
+    let answer: TokenAnswer = { reply: "", challenge: "" };
+    this.speakToken = (context) =>
+      context.sendCommand(`AUTH XOAUTH2 ${xoauth2Response(user, token)}`, (_error, { response }) => {
+        answer = { reply: response, challenge: "" };
+        if (!response.startsWith("334")) return context.resolve();
+        // Whoever refuses a token says why in a challenge, and waits for an empty answer.
+        context.sendCommand("", (_none, last) => {
+          answer = { reply: last.response, challenge: readChallenge(response) };
+          context.resolve();
+        });
+      });
+    await this.step(engine, (done) => engine.login({ user, method: tokenMethod }, (error) => done(error)));
+    if (answer.reply.startsWith("2")) return undefined;
+    const error = this.refusedToken(answer);
+    if (error.failure.signIn !== true) throw error;
+    return error;
+  }
+
+  private refusedToken({ reply, challenge }: TokenAnswer): SendError {
+    const failure = this.words.judge({ stage: "auth", reply });
+    const words = plainText(this.words.withoutSecrets(challenge), 120);
+    return new SendError(
+      words === "" ? failure : { ...failure, reply: plainText(`${plainText(failure.reply ?? "", 170)} (${words})`) },
+    );
+  }
+
+  /** Waits for a token no longer than anybody waits for us. */
+  private async untilAborted(tokens: Promise<TokenReply>): Promise<TokenReply> {
+    const { signal } = this;
+    let stop = (): void => {};
+    const aborted = new Promise<never>((_resolve, reject) => {
+      stop = () => reject(this.own("stopped"));
+      signal.addEventListener("abort", stop, { once: true });
+      if (signal.aborted) stop();
+    });
     try {
-      await this.step(engine, (done) => engine.connect((error) => done(error)));
-      if (account.auth === "password") {
-        this.stage = "auth";
-        const auth = { user: account.user, pass: credentials.password ?? "", method: this.method(engine) };
-        if (auth.pass === "") throw this.own("noPassword");
-        await this.step(engine, (done) => engine.login({ ...auth }, (error) => done(error)));
-      }
-    } catch (error) {
-      engine.close();
-      socket.destroy();
-      throw error;
+      return await Promise.race([tokens, aborted]);
+    } finally {
+      signal.removeEventListener("abort", stop);
     }
-    return this.takeOver(engine);
   }
 
   /** The socket, through the account's proxy where it has one. */
@@ -185,7 +296,8 @@ class SignIn {
         secured = true;
         watch.secured(socket);
       }
-      watch.said(entry.tnx, this.words.withoutSecrets(text));
+      const challenge = entry.tnx === "server" ? readChallenge(text) : "";
+      watch.said(entry.tnx, this.words.withoutSecrets(challenge === "" ? text : `334 (${challenge})`));
     };
     const quiet = (): void => {};
     const logger = { level: quiet, trace: quiet, debug: hear, info: quiet, warn: quiet, error: quiet, fatal: quiet };
@@ -226,6 +338,11 @@ class SignIn {
     const method = ["PLAIN", "LOGIN", "CRAM-MD5"].find((name) => offered.includes(name));
     if (method === undefined) throw this.own("noPasswordAuth");
     return method;
+  }
+
+  /** Without the offer no token leaves. */
+  private needsTokenAuth(engine: SMTPConnection): void {
+    if (!partsOf(engine)._supportedAuth.includes("XOAUTH2")) throw this.own("noTokenAuth");
   }
 
   private toSendError(error: EngineError): SendError {

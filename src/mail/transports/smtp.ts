@@ -54,7 +54,7 @@ export class SmtpTransport implements Transport {
   }
 
   get isOpen(): boolean {
-    return this.living() !== undefined;
+    return this.living() !== undefined && this.begun < this.limit;
   }
 
   async open(signal: AbortSignal): Promise<void> {

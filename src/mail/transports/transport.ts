@@ -28,7 +28,7 @@ export class SendError extends Error {
 export interface Transport {
   /** When the other side last said something, by `performance.now()`; -Infinity when it has not. */
   readonly heardAt: number;
-  /** Whether a connection is there that nobody has ended, as far as is known here. */
+  /** Whether a connection is there that nobody has ended, as far as is known here, and that takes another message. */
   readonly isOpen: boolean;
   /** Connects and signs in, if that is not done already. Aborting `signal` ends the attempt. Throws `SendError`. */
   open(signal: AbortSignal): Promise<void>;
