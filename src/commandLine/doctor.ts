@@ -1,5 +1,6 @@
 /** `doctor`: walks the way to an account's server and says what it saw. */
-import { diagnose, formatDiagnosis } from "../mail/index";
+import { diagnose, formatDiagnosis, readCertificates } from "../mail/index";
+import { accessTokensFromEnvironment } from "./accessTokens";
 import { accountOf, type AccountContext } from "./context";
 import { requireApproval } from "./endpoints";
 import { credentialsFromEnvironment } from "./target";
@@ -15,6 +16,9 @@ export async function doctor(context: AccountContext, flags: Flags): Promise<num
   const { caSha256 } = await requireApproval(context, account, undefined, nothingWritten, words);
   const credentials = credentialsFromEnvironment(account, context.settings);
   const cancelled = new AbortController();
+  const ca = account.auth === "oauth2" ? await readCertificates(account, context.root, caSha256) : undefined;
+  const warn = (text: string): void => void process.stderr.write(`${text}\n`);
+  const accessTokens = await accessTokensFromEnvironment({ account, ca, credentials }, cancelled.signal, warn);
   const onSignal = (): void => cancelled.abort();
   process.once("SIGINT", onSignal);
   try {
@@ -22,6 +26,7 @@ export async function doctor(context: AccountContext, flags: Flags): Promise<num
       root: context.root,
       caSha256,
       credentials,
+      accessTokens,
       signal: cancelled.signal,
       onStep: () => {},
     });
@@ -35,6 +40,7 @@ export async function doctor(context: AccountContext, flags: Flags): Promise<num
     throw error;
   } finally {
     process.removeListener("SIGINT", onSignal);
+    cancelled.abort();
   }
 }
 

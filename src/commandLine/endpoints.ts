@@ -77,6 +77,8 @@ export async function requireApproval(
   return { caSha256 };
 }
 
+const signIns = { password: "", oauth2: " (signs in with OAuth)", none: " (no sign-in)" } as const;
+
 /** One line; what is rarely set is named only where it is. */
 function summaryOf(
   account: Account,
@@ -85,6 +87,7 @@ function summaryOf(
 ): string {
   const { tls, limits, timeouts, provider } = account;
   const rare: readonly (readonly [string, string])[] = [
+    ["transport", account.transport === "smtp" ? "" : account.transport],
     ["server name", tls.servername],
     ["minimum TLS", tls.minVersion === "TLSv1.2" ? "" : tls.minVersion],
     ["CA file", tls.caFile === "" ? "" : `${tls.caFile} (SHA-256 ${caSha256?.slice(0, 16) ?? "none"})`],
@@ -96,7 +99,7 @@ function summaryOf(
   ];
   const parts = [
     `${account.host}:${String(account.port)} (${encryption(account)})`,
-    `user ${plainText(account.user) || "none"}${account.auth === "none" ? " (no sign-in)" : ""}`,
+    `user ${plainText(account.user) || "none"}${signIns[account.auth]}`,
     ...(sender === undefined
       ? []
       : [`from ${plainText(sender.from)}`, `reply-to ${plainText(sender.replyTo) || "none"}`]),

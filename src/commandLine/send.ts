@@ -22,6 +22,8 @@ import {
   writeReportCsv,
   waitingText,
   worldOf,
+  type AccessTokens,
+  type Account,
   type CheckResult,
   type Credentials,
   type Plan,
@@ -38,6 +40,7 @@ import { paceOf, type Context } from "./context";
 import { encryption } from "./endpoints";
 import { Progress } from "./progress";
 import { accountOfTarget, chooseTarget, credentialsFromEnvironment } from "./target";
+import { accessTokensFromEnvironment } from "./accessTokens";
 import { exit, Refusal, type Flags } from "./usage";
 
 /** Longer than an hour's allowance takes to come back: whoever is asked to wait for more is told when, and the program ends. */
@@ -50,7 +53,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
   const startAt = flags.at === undefined ? undefined : startOf(flags.at);
   const { target, sender, ca } = await chooseTarget(context, flags);
   const account = accountOfTarget(target);
-  const credentials = account === undefined ? {} : credentialsFromEnvironment(account, context.settings);
+  const secrets = account === undefined ? noSecrets : await secretsOf(context, account, ca);
   const { value: prepared, problems } = await prepare(context, sender);
   const campaignId = prepared?.campaign.id;
   const last =
@@ -80,7 +83,7 @@ export async function send(context: Context, flags: Flags): Promise<number> {
     // A start that was missed is over: whoever sends again means now.
     const confirmed = Date.parse(last.plan.startAt ?? "") > Date.now() ? last.plan.startAt : undefined;
     const plan = { ...last.plan, pace, target, ca, startAt: startAt ?? confirmed };
-    return run(context, plan, credentials, limit, flags, `Going on: ${describeTotals(last)}`);
+    return run(context, plan, secrets, limit, flags, `Going on: ${describeTotals(last)}`);
   }
   if (prepared === undefined) throw new Refusal(problems.map(formatProblem).join("\n"), exit.problems);
   if (last === undefined && target.kind === "account" && flags.again !== true)
@@ -104,11 +107,29 @@ export async function send(context: Context, flags: Flags): Promise<number> {
   return run(
     context,
     plan,
-    credentials,
+    secrets,
     limit,
     flags,
     `Sending ${String(check.counts.mail)} messages through ${nameTarget(target)}.`,
   );
+}
+
+/** What lets a run into its account. */
+interface Secrets {
+  readonly credentials: Credentials;
+  readonly accessTokens: AccessTokens | undefined;
+  /** Aborted when nobody waits for a token any more. */
+  readonly over: AbortController;
+}
+
+const noSecrets: Secrets = { credentials: {}, accessTokens: undefined, over: new AbortController() };
+
+async function secretsOf({ settings }: Context, account: Account, ca: string | undefined): Promise<Secrets> {
+  const credentials = credentialsFromEnvironment(account, settings);
+  const over = new AbortController();
+  const warn = (text: string): void => void process.stderr.write(`${text}\n`);
+  const accessTokens = await accessTokensFromEnvironment({ account, ca, credentials }, over.signal, warn);
+  return { credentials, accessTokens, over };
 }
 
 /** A receipt tells of a run that nobody here knows: whom it mailed, only its own machine can say. */
@@ -208,7 +229,7 @@ async function confirm(
 async function run(
   context: Context,
   plan: Plan,
-  credentials: Credentials,
+  secrets: Secrets,
   limit: number | undefined,
   flags: Flags,
   title: string,
@@ -238,7 +259,8 @@ async function run(
         clock: systemClock,
         logger: progress,
         random: Math.random,
-        credentials: () => Promise.resolve(credentials),
+        credentials: () => Promise.resolve(secrets.credentials),
+        ...(secrets.accessTokens !== undefined && { accessTokens: secrets.accessTokens }),
       },
       {
         stop: stop.signal,
@@ -257,6 +279,7 @@ async function run(
     return exitCode(summary);
   } finally {
     clearTimeout(bound);
+    secrets.over.abort();
     progress.end();
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
@@ -286,6 +309,8 @@ async function conclude(context: Context, plan: Plan, summary: RunSummary): Prom
     case "account":
       lines.push(ending.failure.text);
       if (ending.failure.reply !== undefined) lines.push(`The server said: ${ending.failure.reply}`);
+      if (ending.failure.signIn === true)
+        lines.push("Here that means: give a new sign-in in BULK_MAIL_TOKEN_FILE or BULK_MAIL_TOKEN, then send again.");
       break;
     case "failures":
       lines.push(`Paused: ${ending.text} ${ending.failure.text}`);

@@ -78,7 +78,9 @@ resolve decides about everybody unknown, with --failed about everybody who faile
 that are named; after --as retry, send mails them. An unfinished run is exported with --hand-over: from then on
 only the machine that imports it goes on with it.
 All take --settings FILE, --state-dir DIR and --root DIR. The password comes from BULK_MAIL_PASSWORD,
-that of a proxy from BULK_MAIL_PROXY_PASSWORD.
+that of a proxy from BULK_MAIL_PROXY_PASSWORD. An account that signs in with OAuth takes an access token from
+BULK_MAIL_TOKEN, or gets its own with the file that BULK_MAIL_TOKEN_FILE names: JSON with client_id,
+client_secret (Google only) and refresh_token, as gcloud writes it, readable by nobody else.
 Exit codes: 0 all accepted, 1 some failed, unknown or problems, 2 usage or approval, 3 stopped by an
 account error, 4 paused, 130 cancelled.
 `;

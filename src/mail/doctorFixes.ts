@@ -1,7 +1,9 @@
 /** From a failed step to what mends it: the cause in plain words, and fixes that a host makes into buttons. */
 import type { Account } from "./account";
-import type { Failure } from "./classify";
+import { ownFailures, type Failure } from "./classify";
+import { say } from "./classifyRules";
 import type { DoctorFix, DoctorStepName } from "./diagnosis";
+import { oauthProviderOf } from "./oauthProviders";
 import { providerById, type Provider, type ServerPort } from "./providers";
 
 /** What is known of a failure. */
@@ -20,10 +22,9 @@ export interface Findings {
 /** The sentence and the fixes of a failed step. */
 export function fixesOf(findings: Findings): { readonly text: string; readonly fixes: readonly DoctorFix[] } {
   const { account, failure, step } = findings;
-  const provider = providerById(account.provider);
   switch (step) {
     case "dns":
-      return { text: failure.text, fixes: [field("Correct the host name", "host"), proxyFix(account)] };
+      return { text: failure.text, fixes: [...hostFixes(account, "Correct the host name"), proxyFix(account)] };
     case "proxy":
       return {
         text: failure.text,
@@ -44,9 +45,12 @@ export function fixesOf(findings: Findings): { readonly text: string; readonly f
     case "starttls":
       return encryption(findings);
     case "certificate":
-      return { text: failure.text, fixes: certificate(failure) };
+      return { text: failure.text, fixes: certificate(account, failure) };
     case "auth":
-      return { text: failure.text, fixes: signIn(failure, provider) };
+      return {
+        text: failure.text,
+        fixes: account.auth === "oauth2" ? token(account, failure) : password(account, failure),
+      };
     case "sender":
       return { text: failure.text, fixes: failure.class === "account" ? senderFixes(failure) : [] };
     default:
@@ -74,11 +78,12 @@ function network({ account, failure, step, answering, probed, tlsAtOnce }: Findi
       : ` Nor does it answer on ${others.join(", ")}: when the host name is right, a firewall or the internet provider blocks mail. Try another network, a VPN, or a proxy.`;
   return {
     text: `${failure.text}${blocked}`,
-    fixes: [...(step === "tcp" ? [field("Correct host and port", "host")] : []), proxyFix(account)],
+    fixes: [...(step === "tcp" ? hostFixes(account, "Correct host and port") : []), proxyFix(account)],
   };
 }
 
 function encryption({ account, failure, answering }: Findings): ReturnType<typeof fixesOf> {
+  if (account.transport === "gmailApi") return { text: failure.text, fixes: [proxyFix(account)] };
   if (account.security === "tls" && /WRONG_VERSION|EPROTO|PACKET_LENGTH/.test(failure.systemCode ?? ""))
     return {
       text: "This port does not speak TLS from the start. Use STARTTLS on it, or port 465 with TLS.",
@@ -91,35 +96,52 @@ function encryption({ account, failure, answering }: Findings): ReturnType<typeo
     return { text: failure.text, fixes: [set("Allow TLS 1.2", { "tls.minVersion": "TLSv1.2" })] };
   if (account.security === "starttls" && failure.text.includes("no encryption"))
     return {
-      text: `${failure.text} If this server did offer it before, something between you and it takes the offer away: do not send a password from this network.`,
+      text: `${failure.text} If this server did offer it before, something between you and it takes the offer away: do not sign in from this network.`,
       fixes: answering.filter(({ security }) => security === "tls").map(portFix),
     };
   return { text: failure.text, fixes: [] };
 }
 
-/** Whether a code is about the server's certificate; an alert is the server's word about ours. */
-export function isAboutCertificate(systemCode: string): boolean {
-  return /^CERT_|^ERR_TLS_CERT|SELF_SIGNED|^UNABLE_TO/.test(systemCode);
-}
-
 /** The name on a certificate is never taken over by a click: whoever sits in between would choose it. */
-function certificate({ systemCode = "" }: Failure): readonly DoctorFix[] {
+function certificate(account: Account, { systemCode = "" }: Failure): readonly DoctorFix[] {
   if (systemCode.includes("ALTNAME"))
-    return [field("Correct the host name", "host"), field("Set the name on the certificate", "tls.servername")];
+    return [
+      ...hostFixes(account, "Correct the host name"),
+      ...(account.auth === "oauth2" ? [] : [field("Set the name on the certificate", "tls.servername")]),
+    ];
   // Only who is not known can become known by a CA file: not who is expired or revoked.
   return /SELF_SIGNED|^UNABLE_TO|^CERT_UNTRUSTED$/.test(systemCode) ? [field("Trust this CA file…", "tls.caFile")] : [];
 }
 
-function signIn({ text }: Failure, provider: Provider | undefined): readonly DoctorFix[] {
+function password(account: Account, { text }: Failure): readonly DoctorFix[] {
+  const provider = providerById(account.provider);
   const enter: readonly DoctorFix[] = [
     field("Enter the password again", "password"),
     field("Correct the user name", "user"),
   ];
   const page = provider === undefined ? [] : pageOf(provider);
-  return text.includes("offers no sign-in")
-    ? // Never a click to go without: whoever took the offer away would have it so.
-      [field("Check port and encryption", "security")]
-    : [...page, ...enter];
+  if (text.includes("offers no sign-in"))
+    // Never a click to go without: whoever took the offer away would have it so.
+    return [field("Check port and encryption", "security")];
+  const label = oauthProviderOf(account)?.label;
+  const isRetired = text === ownFailures.noPasswordAuth.text || text === say.basicOff;
+  const browser = isRetired && label !== undefined ? [set(`Sign in with ${label} instead`, { auth: "oauth2" })] : [];
+  return [...browser, ...page, ...enter];
+}
+
+/** Nothing to type: a token comes from signing in, where that helps. */
+function token(account: Account, { text, signIn, class: kind }: Failure): readonly DoctorFix[] {
+  if (signIn === true)
+    return [{ kind: "signIn", title: `Sign in with ${oauthProviderOf(account)?.label ?? "the provider"}` }];
+  if (text === ownFailures.noTokenAuth.text) return [field("Check port and encryption", "security")];
+  if (kind === "offline") return [proxyFix(account)];
+  const provider = providerById(account.provider);
+  return provider?.helpUrl === undefined ? [] : [helpPage(provider.label, provider.helpUrl)];
+}
+
+/** Who signs in with a token has no other host than the provider's own. */
+function hostFixes({ auth }: Account, title: string): readonly DoctorFix[] {
+  return auth === "oauth2" ? [] : [field(title, "host")];
 }
 
 function senderFixes({ code }: Failure): readonly DoctorFix[] {
@@ -134,7 +156,11 @@ function pageOf({ label, appPasswordUrl, helpUrl, passwordHint }: Provider): rea
       : `Create the password at ${label}`;
     return [{ kind: "open", title, url: appPasswordUrl }];
   }
-  return helpUrl === undefined ? [] : [{ kind: "open", title: `What ${label} asks for`, url: helpUrl }];
+  return helpUrl === undefined ? [] : [helpPage(label, helpUrl)];
+}
+
+function helpPage(label: string, url: string): DoctorFix {
+  return { kind: "open", title: `What ${label} asks for`, url };
 }
 
 function portFix({ port, security }: ServerPort): DoctorFix {

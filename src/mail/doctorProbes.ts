@@ -1,4 +1,5 @@
 /** What the doctor asks a server after a failure. None of these connections carries a secret or a mail. */
+import { isIP } from "node:net";
 import * as tls from "node:tls";
 import type { Account } from "./account";
 import { openSocket, type Lookup } from "./connect";
@@ -85,25 +86,31 @@ export class Probes {
 
 /** Whether the account's port expects TLS from the start, as 465 does. */
 export async function speaksTls(account: Account, options: ProbeOptions): Promise<boolean> {
+  return (await certificateAt(account, options)) !== undefined;
+}
+
+/** The certificate that is shown where TLS starts at once, whoever vouches for it; undefined where that is not so. */
+export async function certificateAt(account: Account, options: ProbeOptions): Promise<Certificate | undefined> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(probeMs)]);
+  const name = isIP(account.host) === 0 ? { servername: account.host } : {};
   try {
     const plain = await openSocket(account, proxyOnly(options.credentials), signal, undefined, options.lookup);
-    return await new Promise<boolean>((resolve) => {
-      const socket = tls.connect({ socket: plain, rejectUnauthorized: false });
-      const settle = (answer: boolean): void => {
+    return await new Promise<Certificate | undefined>((resolve) => {
+      const socket = tls.connect({ socket: plain, rejectUnauthorized: false, ...name });
+      const settle = (answer: Certificate | undefined): void => {
         signal.removeEventListener("abort", onAbort);
         socket.destroy();
         plain.destroy();
         resolve(answer);
       };
-      const onAbort = (): void => settle(false);
+      const onAbort = (): void => settle(undefined);
       signal.addEventListener("abort", onAbort, { once: true });
-      socket.once("secureConnect", () => settle(true));
-      socket.on("error", () => settle(false));
-      socket.once("close", () => settle(false));
+      socket.once("secureConnect", () => settle(certificateOf(socket)));
+      socket.on("error", () => settle(undefined));
+      socket.once("close", () => settle(undefined));
     });
   } catch {
-    return false;
+    return undefined;
   }
 }
 

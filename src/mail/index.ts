@@ -23,18 +23,12 @@ export { ownerOfRuns } from "./holders";
 export type { HttpsWay } from "./https";
 export type { ResolvedProxy } from "./httpProxy";
 export { resolveProxy } from "./httpProxy";
+export type { HttpsWay } from "./https";
 export type { Message } from "./message";
 export type { AuthorizationRequest, Grant, Granted, Landing, OAuthClient } from "./oauth";
-export {
-  authorizationRequest,
-  parseOAuthClient,
-  readLanding,
-  redeemCode,
-  refreshToken,
-  revokeGrant,
-} from "./oauth";
+export { authorizationRequest, parseOAuthClient, readLanding, redeemCode, refreshToken, revokeGrant } from "./oauth";
 export type { OAuthProvider } from "./oauthProviders";
-export { oauthProviderOf, oauthProviders } from "./oauthProviders";
+export { canSend, oauthProviderOf, oauthProviders } from "./oauthProviders";
 export type { Limits, Pace, PaceReader, PaceSettings, SendingWindow, Weekday } from "./pace";
 export { defaultLimits, paceFrom, slower, unlimited } from "./pace";
 export type { Plan, RunState, Target, Totals, World } from "./plan";

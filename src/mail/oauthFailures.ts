@@ -60,11 +60,11 @@ export const oauthRules: readonly OAuthRule[] = [
   { error: anything, words: /AADSTS50011\b|redirect_uri/i, class: "account", text: say.redirect },
   { error: anything, words: /AADSTS(?:7000218|700025|9002327)\b/, class: "account", text: say.publicClient },
   { error: anything, words: /AADSTS(?:700016|50020|50194|500207)\b/, class: "account", text: say.audience },
-  { error: anything, words: /AADSTS(?:90094|90095|50105)\b/, class: "account", text: say.admin },
+  { error: anything, words: /AADSTS(?:90094|90095|50105|53003)\b/, class: "account", text: say.admin },
   { error: anything, words: /AADSTS65001\b/, class: "account", signIn: true, text: say.denied },
   {
     error: anything,
-    words: /AADSTS(?:50076|50079|50158|50173|53003|700084)\b/,
+    words: /AADSTS(?:50076|50079|50158)\b/,
     steps: ["refresh"],
     class: "account",
     signIn: true,

@@ -42,6 +42,8 @@ const claimsSchema = v.object({
 
 /** Answers have some thousand bytes. */
 const longestAnswer = 128 * 1024;
+/** A token endpoint answers in a moment, or not at all. */
+const patienceMs = 60_000;
 const dayMs = 24 * 3600 * 1000;
 
 /** Asks a provider for tokens. Never throws. */
@@ -105,11 +107,24 @@ async function post(
   const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" };
   const body = [Buffer.from(new URLSearchParams(form).toString())];
   try {
-    return await httpsRequest(way, { method: "POST", url, headers, body }, signal);
+    return await httpsRequest(impatient(way), { method: "POST", url, headers, body }, signal);
   } catch (error) {
     if (error instanceof HttpsError) return error;
     throw error;
   }
+}
+
+const impatientWays = new WeakMap<HttpsWay, HttpsWay>();
+
+/** The same one for the same way: connections of one way share what is parsed once. */
+function impatient(way: HttpsWay): HttpsWay {
+  const known = impatientWays.get(way);
+  if (known !== undefined) return known;
+  const { timeouts } = way.account;
+  const socket = timeouts.socket === 0 ? patienceMs : Math.min(timeouts.socket, patienceMs);
+  const made: HttpsWay = { ...way, account: { ...way.account, timeouts: { ...timeouts, socket } } };
+  impatientWays.set(way, made);
+  return made;
 }
 
 /** No answer: certificates and proxies have causes of their own, all else is the network. */

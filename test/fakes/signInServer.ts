@@ -92,9 +92,9 @@ export class SignInServer {
       const isToken = request.method === "POST" && request.url === place.token[1];
       if (isToken) server.asked++;
       if (provider === "google" && request.url === "/revoke") return server.forget(request, response);
-      return isToken && server.instead !== undefined
-        ? server.instead(request, response)
-        : service.requestHandler(request, response);
+      if (isToken && server.instead !== undefined) return server.instead(request, response);
+      service.requestHandler(request, response);
+      return undefined;
     };
     for (const host of new Set([place.authorize[0], place.token[0]])) interceptor.play(host, handler);
     return server;

@@ -12,6 +12,7 @@ import { authorityFile, MailServer } from "../fakes/mailServer";
 import { HttpProxy, SocksProxy } from "../fakes/proxies";
 import { ScriptedSmtp, type Script } from "../fakes/scriptedSmtp";
 import { silentPort } from "../fakes/silentPort";
+import { FakeTokens, revoked, tokenServer } from "../fakes/tokens";
 
 const user = "ada@example.com";
 const never = new AbortController().signal;
@@ -205,6 +206,116 @@ describe("the doctor (R37-R42): each failure ends in its step, class, sentence a
       assert.match(step.text, /does not let this account send from this address/);
       assert.deepEqual(titles(step), ["Change the sender"]);
     });
+  });
+
+  describe("signing in with an access token (R6, R37)", () => {
+    const offer = ["AUTH XOAUTH2"];
+    const gmail = { provider: "gmail", auth: "oauth2", user };
+
+    it("asks for a token once the server offers to take one, and says nothing of it", async () => {
+      const tokens = new FakeTokens("ya29.secret-token");
+      const server = await scripted(
+        tokenServer(user, () => true),
+        offer,
+      );
+      const diagnosis = await examine(server.port, gmail, { accessTokens: tokens.get });
+      assert.equal(diagnosis.ok, true, formatDiagnosis(diagnosis));
+      assert.match(stepOf(diagnosis, "auth").seen, /^235/);
+      assert.match(diagnosis.transcript, /# got an access token\nC: AUTH XOAUTH2 \/\* secret \*\/\nS: 235/);
+      assert.doesNotMatch(JSON.stringify(diagnosis), /ya29/);
+    });
+
+    it("names a sign-in that has ended, by the server's challenge, and offers another one", async () => {
+      const tokens = new FakeTokens("old");
+      const server = await scripted(
+        tokenServer(user, () => false),
+        offer,
+      );
+      const diagnosis = await examine(server.port, gmail, { accessTokens: tokens.get });
+      const step = failed(diagnosis, "auth", "account");
+      assert.match(step.text, /refused the sign-in.*Sign in again/);
+      assert.match(step.seen, /^535 .*\(status 400, schemes Bearer, scope https:\/\/mail\.google\.com\/\)$/);
+      assert.deepEqual(step.fixes, [{ kind: "signIn", title: "Sign in with Google" }]);
+      assert.match(diagnosis.transcript, /S: 334 \(status 400/);
+      assert.match(diagnosis.transcript, /# got another access token/);
+      assert.equal(server.lines.filter((line) => line.startsWith("AUTH")).length, 2);
+    });
+
+    for (const [name, accessTokens] of [
+      ["nobody is signed in", undefined],
+      ["the sign-in was taken back", () => Promise.resolve(revoked)],
+    ] as const)
+      it(`offers to sign in where ${name}, once the way there is known to work`, async () => {
+        const server = await scripted(undefined, offer);
+        const fields = { ...gmail, provider: "outlook" };
+        const diagnosis = await examine(server.port, fields, { ...(accessTokens !== undefined && { accessTokens }) });
+        const step = failed(diagnosis, "auth", "account");
+        assert.deepEqual(titles(step), ["Sign in with Microsoft"]);
+        assert.equal(stepOf(diagnosis, "ehlo").state, "ok");
+      });
+
+    it("takes what stands between us and the provider's tokens for no trouble of the mail server", async () => {
+      const server = await scripted(undefined, offer);
+      const failure = { class: "offline", stage: "connect", text: "No answer.", systemCode: "ENOTFOUND" } as const;
+      const accessTokens = () => Promise.resolve({ ok: false as const, failure });
+      const diagnosis = await examine(server.port, gmail, { accessTokens });
+      assert.deepEqual(titles(failed(diagnosis, "auth", "offline")), ["Set a proxy"]);
+      assert.equal(stepOf(diagnosis, "tcp").state, "ok");
+    });
+
+    it("names a server that takes no tokens, and a mailbox whose SMTP is switched off", async () => {
+      const tokens = new FakeTokens("good");
+      const passwords = await scripted(undefined, ["AUTH PLAIN LOGIN"]);
+      const none = failed(await examine(passwords.port, gmail, { accessTokens: tokens.get }), "auth", "account");
+      assert.match(none.text, /XOAUTH2.*was not sent/);
+      assert.deepEqual([titles(none), tokens.asked], [["Check port and encryption"], []]);
+      const reply = "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Mailbox.";
+      const off = await scripted(({ command }) => (command === "AUTH" ? { reply } : undefined), offer);
+      const fields = { ...gmail, provider: "microsoft365" };
+      const step = failed(await examine(off.port, fields, { accessTokens: tokens.get }), "auth", "account");
+      assert.match(step.text, /switched off/);
+      assert.deepEqual(titles(step), ["What Microsoft 365 (work or school) asks for"]);
+    });
+
+    it("offers the browser to whose password is not taken any more", async () => {
+      const server = await scripted(undefined, offer);
+      const step = failed(await examine(server.port, { ...gmail, auth: "password" }), "auth", "account");
+      assert.match(step.text, /takes no passwords/);
+      assert.deepEqual(step.fixes[0], {
+        kind: "set",
+        title: "Sign in with Google instead",
+        values: { auth: "oauth2" },
+      });
+    });
+
+    it("offers no other host and no other name: tokens go to the provider's own server only", async () => {
+      const lookup = (): Promise<never> => Promise.reject(Object.assign(new Error("no"), { code: "ENOTFOUND" }));
+      const fields = { ...gmail, host: "smtp.gmail.com" };
+      assert.deepEqual(titles(failed(await examine(587, fields, { lookup }), "dns", "offline")), ["Set a proxy"]);
+      assert.deepEqual(titles(failed(await examine(await refusedPort(), gmail), "tcp", "offline")), ["Set a proxy"]);
+      const server = await mailServer();
+      const lookupHere = () => Promise.resolve([{ address: "127.0.0.1", family: 4 as const }]);
+      const [trust, more] = trusting();
+      const another = { ...gmail, host: "smtp.gmail.com", security: "starttls", tls: trust.tls };
+      const step = failed(
+        await examine(server.port, another, { ...more, lookup: lookupHere }),
+        "certificate",
+        "account",
+      );
+      assert.match(step.text, /for another name/);
+      assert.deepEqual(step.fixes, []);
+    });
+  });
+
+  it("notices a sign-in that takes several lines", async () => {
+    const script: Script = ({ command, line }) => {
+      if (command === "AUTH") return { reply: "334 VXNlcm5hbWU6" };
+      if (command !== "answer") return undefined;
+      return line === Buffer.from(user).toString("base64") ? { reply: "334 UGFzc3dvcmQ6" } : { reply: "235 2.7.0 ok" };
+    };
+    const server = await scripted(script, ["AUTH LOGIN"]);
+    const diagnosis = await examine(server.port, { auth: "password", user });
+    assert.equal(stepOf(diagnosis, "auth").state, "ok", formatDiagnosis(diagnosis));
   });
 
   describe("encryption (R11-R14, R39)", () => {

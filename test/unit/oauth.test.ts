@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { Account } from "../../src/mail/account";
 import type { HttpsWay } from "../../src/mail/https";
 import {
@@ -25,21 +26,29 @@ const redirect = { google: "http://127.0.0.1:54321", microsoft: "http://localhos
 describe("signing in with OAuth", () => {
   let interceptor: Interceptor;
   let server: SignInServer;
+  const ways = new Map<string, HttpsWay>();
   beforeEach(async () => (interceptor = await Interceptor.start()));
   afterEach(async () => {
     await server.close();
     await interceptor.close();
+    ways.clear();
   });
 
   const start = async (provider: "google" | "microsoft"): Promise<void> => {
     server = await SignInServer.start(interceptor, provider);
   };
-  const wayOf = (account: Account): HttpsWay => ({
-    account,
-    ca: interceptor.ca,
-    credentials: {},
-    lookup: () => assert.fail("A name was looked up outside of the proxy."),
-  });
+  /** One way an account, as hosts have it: it is the ways that share what is parsed. */
+  const wayOf = (account: Account): HttpsWay => {
+    const key = JSON.stringify(account);
+    const made = ways.get(key) ?? {
+      account,
+      ca: interceptor.ca,
+      credentials: {},
+      lookup: () => assert.fail("A name was looked up outside of the proxy."),
+    };
+    ways.set(key, made);
+    return made;
+  };
   const account = (kind: Parameters<typeof oauthAccount>[1], more = {}): Account =>
     oauthAccount(interceptor, kind, more);
 
@@ -339,6 +348,8 @@ describe("signing in with OAuth", () => {
       const { clientId: aud } = clientOf("google");
       for (const [id_token, user] of [
         [jwt({ aud, email: "ada@gmail.com" }), "ada@gmail.com"],
+        // Its times are the provider's: a machine whose clock is wrong signs in all the same.
+        [jwt({ aud, email: "ada@gmail.com", iat: 9_999_999_999, exp: 1 }), "ada@gmail.com"],
         [jwt({ aud: [aud, "other"], preferred_username: "ada@gmail.com" }), "ada@gmail.com"],
         [jwt({ aud: "another client", email: "eve@gmail.com" }), ""],
         [jwt({ aud, email: { toString: "eve" } }), ""],
@@ -398,6 +409,19 @@ describe("signing in with OAuth", () => {
         `/?code=${"a".repeat(30_000)}&state=${state}`,
       ])
         assert.deepEqual(readLanding(asked, address), { kind: "foreign" }, address.slice(0, 80));
+    });
+
+    it("never takes a code without the very state, whatever is pasted (property)", () => {
+      const asked = request();
+      const part = fc.oneof(
+        fc.string(),
+        fc.constantFrom("code=abc", "&", "?", "#", "/", "state=", asked.state.slice(1), "http://127.0.0.1:54321/"),
+      );
+      fc.assert(
+        fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
+          assert.equal(readLanding(asked, parts.join("")).kind, "foreign");
+        }),
+      );
     });
 
     for (const [error, text] of [
