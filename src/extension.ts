@@ -29,17 +29,17 @@ export function activate(context: vscode.ExtensionContext): void {
     microsoft: microsoftSignIn,
     openAccounts,
   });
-  const { accounts, log: logger, task, previews } = services;
+  const { accounts, signIns, log: logger, task, previews } = services;
   const panel = settingsPanel({
     extensionUri,
     accounts,
     settings: accountSettings,
     dialogs,
     doctor: task,
+    signIns,
     speak: notifications,
     logger,
   });
-  const { signIns } = services;
   const isTrusted = (): boolean => vscode.workspace.isTrusted;
   subscriptions.push(registerAuthentication({ accounts, signIns, dialogs, onDidChangeSettings, isTrusted }));
   // Commands come last, so that they are the first to go.

@@ -15,7 +15,8 @@ export async function signIn(services: Services): Promise<void> {
   await signInTo(services, scope, id);
 }
 
-async function signInTo(
+/** Signs in to this account, and tells of it. */
+export async function signInTo(
   services: Services,
   scope: vscode.Uri | undefined,
   id: string,

@@ -20,7 +20,6 @@ export type { Forecast, ForecastRequest } from "./forecast";
 export { forecast, forecastFor, forecastText } from "./forecast";
 export { GrantTokens } from "./grantTokens";
 export { ownerOfRuns } from "./holders";
-export type { HttpsWay } from "./https";
 export type { ResolvedProxy } from "./httpProxy";
 export { resolveProxy } from "./httpProxy";
 export type { HttpsWay } from "./https";
