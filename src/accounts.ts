@@ -5,10 +5,12 @@ import type { ReadAccount } from "./accountReading";
 import type { Candidate } from "./approvals";
 import { Approvals } from "./approvals";
 import type { AccountSettings, Level, SettingsScope } from "./config";
-import { credentialsFor } from "./credentials";
+import { credentialsFor, signInQuestion } from "./credentials";
 import type { Dialogs } from "./dialogs";
+import { HeldSignIns } from "./heldSignIns";
+import type { SignInState, SignInTokens, SignInWay } from "./heldSignIns";
 import type { AccessTokens, Account, AccountProblem, Credentials, Endpoint } from "./mail/index";
-import { accountHash, endpointHash, plainText, sandboxId, sentence, signedOut } from "./mail/index";
+import { accountHash, endpointHash, endpointOf, plainText, sandboxId, sentence, signedOut } from "./mail/index";
 import type { SecretState, SecretStore } from "./secrets";
 import { Secrets } from "./secrets";
 
@@ -23,6 +25,8 @@ export interface AccountEntry {
   readonly account: Account | undefined;
   readonly problems: readonly AccountProblem[];
   readonly secret: SecretState;
+  /** Who is signed in, where the account signs in in the browser. */
+  readonly signIn?: SignInState;
   /** Farther levels that define the same id, without effect. */
   readonly overrides: readonly Level[];
 }
@@ -49,6 +53,19 @@ export interface ResolvedAccount {
   readonly root: string | undefined;
   /** Of the CA file that was approved, hex; undefined without one. */
   readonly caSha256: string | undefined;
+}
+
+/** What came of signing in. */
+export type SignInEnd =
+  | { readonly kind: "signedIn"; readonly user: string }
+  | { readonly kind: "cancelled" }
+  /** The text is ours, with the next step. */
+  | { readonly kind: "failed"; readonly text: string };
+
+/** An account that somebody may sign in to. */
+export interface ResolvedSignIn {
+  readonly kind: "way";
+  readonly way: SignInWay;
 }
 
 /** An account that is being edited. */
@@ -79,6 +96,9 @@ export interface AccountsPorts {
   readonly secrets: SecretStore;
   readonly memento: ConstructorParameters<typeof Approvals>[0];
   readonly dialogs: Pick<Dialogs, "confirm" | "askSecret">;
+  readonly tokens: SignInTokens;
+  /** Signs somebody in who has agreed to it, and stores that. */
+  signIn(scope: SettingsScope, way: SignInWay): Promise<SignInEnd>;
   /** Whether the workspace is trusted; without trust nothing is resolved. */
   isTrusted(): boolean;
 }
@@ -89,10 +109,13 @@ export class Accounts {
   private readonly approvals: Approvals;
   private readonly levels: AccountLevels;
   private readonly listeners = new Set<() => void>();
+  /** Who is signed in. */
+  readonly signIns: HeldSignIns;
 
   constructor(private readonly ports: AccountsPorts) {
     this.levels = new AccountLevels(ports.settings);
     this.secrets = new Secrets(ports.secrets, ports.memento);
+    this.signIns = new HeldSignIns(this.secrets, ports.tokens, () => this.changed());
     this.approvals = new Approvals(ports.memento, ports.dialogs);
   }
 
@@ -102,6 +125,11 @@ export class Accounts {
     return { dispose: () => this.listeners.delete(listener) };
   }
 
+  /** Tells whoever listens: Secret Storage was changed, perhaps by another window. */
+  secretsChanged(): void {
+    this.changed();
+  }
+
   /** Every account of the settings, without the sandbox: the user's first, in the order of the files. */
   async list(scope: SettingsScope): Promise<readonly AccountEntry[]> {
     const entries: AccountEntry[] = [];
@@ -109,7 +137,11 @@ export class Accounts {
       const { account, problems, endpoint } = await this.read(scope, found.level, found.id, found.settings);
       const secret: SecretState =
         endpoint === undefined ? { kind: "none" } : await this.secrets.state("password", found.id, endpoint);
-      entries.push({ ...found, account, problems, secret });
+      const signIn =
+        endpoint !== undefined && account?.auth === "oauth2"
+          ? { signIn: await this.signIns.state(found.id, endpoint) }
+          : {};
+      entries.push({ ...found, account, problems, secret, ...signIn });
     }
     return entries;
   }
@@ -185,14 +217,48 @@ export class Accounts {
   async resolve(scope: SettingsScope, id: string): Promise<Resolution> {
     if (!this.ports.isTrusted()) return refusedUntrusted;
     if (id === sandboxId) return { kind: "sandbox" };
-    const found = this.levels.nearest(scope).find((entry) => entry.id === id);
-    if (found === undefined)
-      return refused("This account does not exist. Open Accounts to add it, or name another one.", id);
-    const draft = { ...found, settings: found.settings as Draft["settings"], previous: found };
+    const draft = this.savedDraft(scope, id);
+    if (draft === undefined) return refusedMissing(id);
     const answer = await this.prepare(scope, draft);
     // Questions take time, in which a pull may have changed the settings under them.
     if (answer.kind === "account" && !(await this.stillHolds(scope, answer))) return refusedChanged;
     return answer;
+  }
+
+  /** Makes a saved account ready to sign in to, as `resolve` does for sending, whoever is signed in. */
+  async resolveSignIn(
+    scope: SettingsScope,
+    id: string,
+  ): Promise<ResolvedSignIn | Extract<Resolution, { kind: "refused" | "cancelled" }>> {
+    if (!this.ports.isTrusted()) return refusedUntrusted;
+    const draft = this.savedDraft(scope, id);
+    if (draft === undefined) return refusedMissing(id);
+    const approved = await this.approve(scope, draft);
+    if (approved.kind !== "way") return approved;
+    if (approved.way.account.auth !== "oauth2") return refusedPassword;
+    return (await this.signInHolds(scope, approved.way)) ? approved : refusedChanged;
+  }
+
+  /** What is signed in to a saved account, without a question: to sign out. Undefined where its settings cannot be used. */
+  async signInWay(
+    scope: SettingsScope,
+    id: string,
+  ): Promise<{ readonly way: SignInWay; readonly mayConnect: boolean } | undefined> {
+    const draft = this.savedDraft(scope, id);
+    if (draft === undefined) return undefined;
+    const { account, caSha256, endpoint, proxyPassword } = await this.examine(scope, draft);
+    if (account?.auth !== "oauth2" || endpoint === undefined) return undefined;
+    const stored = proxyPassword ?? (await this.secrets.get("proxyPassword", id, endpoint));
+    const { root } = this.ports.settings.place(scope, draft.level);
+    const credentials = stored === undefined ? {} : { proxyPassword: stored };
+    const mayConnect = this.ports.isTrusted() && (await this.previous(scope, draft))?.approved === true;
+    return { way: { id, account, endpoint, root, caSha256, credentials }, mayConnect };
+  }
+
+  /** Whether an account that somebody signs in to is still what it was when they began. */
+  async signInHolds(scope: SettingsScope, { account, caSha256, id }: SignInWay): Promise<boolean> {
+    const draft = this.savedDraft(scope, id);
+    return draft !== undefined && (await this.draftStillHolds(scope, draft, { account, caSha256 }));
   }
 
   /**
@@ -204,7 +270,11 @@ export class Accounts {
   }
 
   /** Whether a draft still means what was resolved: VS Code's proxy, the CA file and the trust may have changed meanwhile. */
-  async draftStillHolds(scope: SettingsScope, draft: Draft, resolved: ResolvedAccount): Promise<boolean> {
+  async draftStillHolds(
+    scope: SettingsScope,
+    draft: Draft,
+    resolved: Pick<ResolvedAccount, "account" | "caSha256">,
+  ): Promise<boolean> {
     if (!this.ports.isTrusted()) return false;
     const { account, caSha256 } = await this.examine(scope, draft);
     return account !== undefined && accountHash(account, caSha256) === accountHash(resolved.account, resolved.caSha256);
@@ -217,6 +287,19 @@ export class Accounts {
     if (found?.level !== resolved.level) return false;
     const { account, caSha256 } = await this.read(scope, found.level, found.id, found.settings);
     return account !== undefined && accountHash(account, caSha256) === accountHash(resolved.account, resolved.caSha256);
+  }
+
+  /**
+   * Whether what a secret is bound to still stands in the settings, in the middle of a run: its pace may change meanwhile, where it
+   * leads may not.
+   */
+  async endpointHolds(scope: SettingsScope, resolved: ResolvedAccount): Promise<boolean> {
+    if (!this.ports.isTrusted()) return false;
+    const found = this.levels.nearest(scope).find((entry) => entry.id === resolved.account.id);
+    if (found?.level !== resolved.level) return false;
+    const { endpoint } = await this.read(scope, found.level, found.id, found.settings);
+    const { account, caSha256 } = resolved;
+    return endpoint !== undefined && endpointHash(endpoint) === endpointHash(endpointOf(account, caSha256));
   }
 
   /** Forgets every secret that an account ever had. */
@@ -232,8 +315,36 @@ export class Accounts {
     return count;
   }
 
+  private savedDraft(scope: SettingsScope, id: string): Draft | undefined {
+    const found = this.levels.nearest(scope).find((entry) => entry.id === id);
+    return found && { ...found, settings: found.settings as Draft["settings"], previous: found };
+  }
+
   /** Checks, approvals and the secret of a draft. */
   private async prepare(scope: SettingsScope, draft: Draft): Promise<Resolution> {
+    const approved = await this.approve(scope, draft);
+    if (approved.kind !== "way") return approved;
+    const { way } = approved;
+    const { account, credentials, root, caSha256 } = way;
+    const resolved = { kind: "account", account, credentials, level: draft.level, root, caSha256 } as const;
+    if (account.auth !== "oauth2") return { ...resolved, accessToken: () => Promise.resolve(signedOut) };
+    const state = await this.signIns.state(way.id, way.endpoint);
+    if (state.kind !== "signedIn") {
+      if (!(await this.signInHolds(scope, way))) return refusedUnsaved;
+      const question = signInQuestion(account, state);
+      if (!(await this.ports.dialogs.confirm(question.message, question.detail, "Sign In"))) return cancelled;
+      const end = await this.ports.signIn(scope, way);
+      if (end.kind === "cancelled") return cancelled;
+      if (end.kind === "failed") return refused(end.text, "");
+    }
+    return { ...resolved, accessToken: this.signIns.tokensOf(way) };
+  }
+
+  /** Checks and approvals of a draft, with every password that it takes. */
+  private async approve(
+    scope: SettingsScope,
+    draft: Draft,
+  ): Promise<ResolvedSignIn | Extract<Resolution, { kind: "refused" | "cancelled" }>> {
     const { account, problems, caSha256, endpoint, proxyPassword } = await this.examine(scope, draft);
     if (account === undefined || endpoint === undefined) {
       const first = problems.find((problem) => problem.severity === "error");
@@ -255,8 +366,7 @@ export class Accounts {
     const credentials = await credentialsFor(this.secrets, this.ports.dialogs, wanted, () => this.changed());
     if (credentials === undefined) return cancelled;
     const { root } = this.ports.settings.place(scope, draft.level);
-    const accessToken: AccessTokens = () => Promise.resolve(signedOut);
-    return { kind: "account", account, credentials, accessToken, level: draft.level, root, caSha256 };
+    return { kind: "way", way: { id: wanted.id, account, endpoint, root, caSha256, credentials } };
   }
 
   /** Everything about a draft, and what is wrong with it. */
@@ -305,6 +415,7 @@ export class Accounts {
         if (kept !== undefined) await this.secrets.store(kind, draft.id, endpoint, kept);
       }
     }
+    if (previous !== undefined && previous.id !== draft.id) await this.signIns.move(previous.id, draft.id, endpoint);
     if (previous === undefined || before === undefined) return;
     if (previous.id !== draft.id) await this.secrets.forget(previous.id, before);
     else if (typed.password !== undefined && endpointHash(before) !== endpointHash(endpoint))
@@ -320,13 +431,20 @@ export class Accounts {
   }
 }
 
-const cancelled: Resolution = { kind: "cancelled" };
-const refused = (text: string, detail: string): Resolution => ({
+const cancelled = { kind: "cancelled" } as const;
+const refused = (text: string, detail: string): Extract<Resolution, { kind: "refused" }> => ({
   kind: "refused",
   text,
   detail: plainText(detail),
 });
+const refusedMissing = (id: string): Extract<Resolution, { kind: "refused" }> =>
+  refused("This account does not exist. Open Accounts to add it, or name another one.", id);
 const refusedUntrusted = refused("This workspace is not trusted, so nothing is sent from it. Trust it first.", "");
+const refusedUnsaved = refused("Save the account first: only a saved one can be signed in to.", "");
+const refusedPassword = refused(
+  "This account does not sign in in the browser. Choose that as its sign-in in Accounts, then sign in.",
+  "",
+);
 const refusedChanged = refused("The account was changed in the meantime. Look at it in Accounts, then try again.", "");
 
 function typedIn({ password = "", proxyPassword = "" }: Draft): Credentials {

@@ -29,6 +29,8 @@ export const commands = {
   accounts: { id: "bulkMail.accounts", title: "Accounts…" },
   addAccount: { id: "bulkMail.addAccount", title: "Add Account…" },
   testConnection: { id: "bulkMail.testConnection", title: "Test Connection…" },
+  signIn: { id: "bulkMail.signIn", title: "Sign In…" },
+  signOut: { id: "bulkMail.signOut", title: "Sign Out…" },
   forgetSecrets: { id: "bulkMail.forgetSecrets", title: "Forget All Secrets" },
   showLog: { id: "bulkMail.showLog", title: "Show Log" },
 } as const;
@@ -48,6 +50,12 @@ export const contextKeys = {
   hasHistory: "bulkMail.hasHistory",
   /** There is an account besides the sandbox. */
   hasAccount: "bulkMail.hasAccount",
+} as const;
+
+/** Authentication providers of ours, for VS Code's Accounts menu: who signed in to which provider in the browser. */
+export const authentication = {
+  google: { id: "bulkMail-google", label: "Bulk Mail (Google)" },
+  microsoft: { id: "bulkMail-microsoft", label: "Bulk Mail (Microsoft)" },
 } as const;
 
 /** View types of our webview panels; VS Code restores panels by them. */

@@ -1,8 +1,12 @@
-/** The secrets of an account that is about to connect: typed just now, stored for its endpoint, or asked for. */
+/** The secrets of an account that is about to connect: typed just now, stored for its endpoint, or asked for; and the question to sign in. */
 import type { Dialogs } from "./dialogs";
+import type { SignInState } from "./heldSignIns";
 import type { Account, Credentials, Endpoint } from "./mail/index";
-import { plainText } from "./mail/index";
-import type { SecretKind, Secrets } from "./secrets";
+import { oauthProviderOf, plainText } from "./mail/index";
+import type { Secrets, SecretKind } from "./secrets";
+
+/** What is typed in: a grant is got in the browser. */
+type TypedKind = Exclude<SecretKind, "grant">;
 
 /** Whose secrets are wanted. */
 export interface Wanted {
@@ -34,8 +38,26 @@ export async function credentialsFor(
   return credentials;
 }
 
+/** The question that stands for a password where an account signs in in the browser. */
+export function signInQuestion(
+  account: Account,
+  { kind, changes, user }: SignInState,
+): { readonly message: string; readonly detail: string } {
+  const provider = oauthProviderOf(account)?.label ?? "";
+  const before =
+    kind === "elsewhere"
+      ? `The sign-in that is stored was for another account (${changes.join("; ")}).`
+      : user === ""
+        ? "Nobody is signed in yet."
+        : `${provider} wants a new sign-in.`;
+  return {
+    message: `Sign in with ${provider} to send through ${plainText(account.user, 100)}?`,
+    detail: `${before} The page of ${provider} opens in your browser.`,
+  };
+}
+
 /** The kinds of secrets that the way to this account takes, in the order of use. */
-function neededBy({ auth, proxy, proxyUser }: Account): readonly SecretKind[] {
+function neededBy({ auth, proxy, proxyUser }: Account): readonly TypedKind[] {
   return [
     ...(proxy !== "" && proxyUser !== "" ? (["proxyPassword"] as const) : []),
     ...(auth === "password" ? (["password"] as const) : []),
@@ -45,7 +67,7 @@ function neededBy({ auth, proxy, proxyUser }: Account): readonly SecretKind[] {
 async function storedOrAsked(
   secrets: Secrets,
   dialogs: Pick<Dialogs, "askSecret">,
-  kind: SecretKind,
+  kind: TypedKind,
   { id, account, endpoint }: Wanted,
   onStored: () => void,
 ): Promise<string | undefined> {
@@ -60,7 +82,7 @@ async function storedOrAsked(
   return answer?.secret;
 }
 
-function question(kind: SecretKind, account: Account): { readonly title: string; readonly purpose: string } {
+function question(kind: TypedKind, account: Account): { readonly title: string; readonly purpose: string } {
   const id = plainText(account.id, 64);
   switch (kind) {
     case "password":
@@ -77,7 +99,7 @@ function question(kind: SecretKind, account: Account): { readonly title: string;
 }
 
 /** Why it is asked for although one was entered before. */
-async function reason(secrets: Secrets, kind: SecretKind, id: string, endpoint: Endpoint): Promise<string> {
+async function reason(secrets: Secrets, kind: TypedKind, id: string, endpoint: Endpoint): Promise<string> {
   const state = await secrets.state(kind, id, endpoint);
   switch (state.kind) {
     case "elsewhere":

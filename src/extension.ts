@@ -1,8 +1,11 @@
 /** Entry point of the extension: a table of contents. */
 import * as vscode from "vscode";
+import { registerAuthentication } from "./authenticationProvider";
+import { browserPorts } from "./browserPorts";
 import { registerCommands } from "./commands/index";
-import { accountSettings } from "./config";
+import { accountSettings, onDidChangeSettings } from "./config";
 import { dialogs } from "./dialogs";
+import { microsoftSignIn } from "./microsoftSignIn";
 import { notifications } from "./notify";
 import { settingsPanel } from "./webview/settingsPanel";
 import { createServices } from "./wiring";
@@ -22,18 +25,23 @@ export function activate(context: vscode.ExtensionContext): void {
     channel,
     dialogs,
     speak: notifications,
+    browser: browserPorts,
+    microsoft: microsoftSignIn,
     openAccounts,
   });
-  const { accounts, log: logger, task, previews } = services;
+  const { accounts, signIns, log: logger, task, previews } = services;
   const panel = settingsPanel({
     extensionUri,
     accounts,
     settings: accountSettings,
     dialogs,
     doctor: task,
+    signIns,
     speak: notifications,
     logger,
   });
+  const isTrusted = (): boolean => vscode.workspace.isTrusted;
+  subscriptions.push(registerAuthentication({ accounts, signIns, dialogs, onDidChangeSettings, isTrusted }));
   // Commands come last, so that they are the first to go.
   subscriptions.push(channel, services, panel, previews.restoreAfterReload(), registerCommands(services));
   end = () => services.task.close();

@@ -10,6 +10,8 @@ export interface EndActions {
   openReport(end: RunEnd): unknown;
   resume(end: RunEnd): unknown;
   takeOver(end: RunEnd): unknown;
+  /** Signs in to the account of the run, then offers to go on. */
+  signIn(end: RunEnd): unknown;
   openAccounts(): unknown;
   showLog(): unknown;
 }
@@ -20,6 +22,7 @@ export function announceEnd(end: RunEnd, speak: Notifications, actions: EndActio
   const openReport: Action = { title: "Open Report", run: () => actions.openReport(end) };
   const resume: Action = { title: "Resume…", run: () => actions.resume(end) };
   const takeOver: Action = { title: "Take Over…", run: () => actions.takeOver(end) };
+  const signIn: Action = { title: "Sign In Again", run: () => actions.signIn(end) };
   const showLog: Action = { title: "Show Log", run: () => actions.showLog() };
   const accounts: Action = { title: "Accounts", run: () => actions.openAccounts() };
   const { outcome } = end;
@@ -60,6 +63,10 @@ export function announceEnd(end: RunEnd, speak: Notifications, actions: EndActio
       return;
     }
     case "account": {
+      if (ending.failure.signIn === true) {
+        speak.warn(`${name} paused. ${ending.failure.text}`, signIn, showLog);
+        return;
+      }
       speak.error(`${name} stopped. ${ending.failure.text}`, accounts, resume, showLog);
       return;
     }

@@ -19,11 +19,15 @@ export interface RunView {
   readonly startAt?: number | undefined;
   /** Paused because its owner lives and has not stirred for 30 s: a person may take over. */
   readonly silent?: boolean;
+  /** Paused because somebody must sign in to its account first. */
+  readonly signIn?: boolean;
 }
 
 /** How a run came to rest. */
 export interface RunEnd {
   readonly view: RunView;
+  /** The id of the account that it was sent through; undefined in the sandbox. */
+  readonly account?: string | undefined;
   readonly outcome:
     | { readonly kind: "ran"; readonly campaignId: string; readonly summary: RunSummary }
     | { readonly kind: "changed" | "cancelled" }

@@ -2,9 +2,10 @@
 import type { Memento, SecretStorage } from "vscode";
 import type { Endpoint } from "./mail/index";
 import { endpointChanges, endpointHash } from "./mail/index";
+import type { OAuthProviderId } from "./mail/index";
 
-/** What a secret opens: the account's server, or the proxy on the way to it. */
-export type SecretKind = "password" | "proxyPassword";
+/** What a secret opens: the account's server, the proxy on the way to it, or with a grant the provider that signs in. */
+export type SecretKind = "password" | "proxyPassword" | "grant";
 
 /** What is known of an account's secret without looking at it. */
 export type SecretState =
@@ -15,6 +16,18 @@ export type SecretState =
   /** One is stored, for another endpoint: it is of no use here. `changes` says what differs. */
   | { readonly kind: "elsewhere"; readonly changes: readonly string[] };
 
+/** What is known of a sign-in without looking at its grant. */
+export interface SignInNote {
+  /** The address that signed in. */
+  readonly user: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** In our own browser flow, or by VS Code's own authentication. */
+  readonly by: "browser" | "vscode";
+  /** Set once the provider does not take it any more. */
+  readonly ended?: true;
+}
+
 /** The part of Secret Storage that is needed. */
 export type SecretStore = Pick<SecretStorage, "get" | "store" | "delete" | "keys">;
 
@@ -24,9 +37,11 @@ interface Stored {
   readonly storedAt: string;
 }
 
-const kinds: readonly SecretKind[] = ["password", "proxyPassword"];
+const kinds: readonly SecretKind[] = ["password", "proxyPassword", "grant"];
 /** In the memento: the keys of secrets that were stored and never forgotten, with the time. No secret stands there. */
 const storedKey = "secrets.stored";
+/** In the memento: who signed in and when, by the grant's key. */
+const notesKey = "secrets.signIns";
 
 /**
  * Secrets by kind, account and endpoint. The endpoint's hash is part of the key: when a setting changes, the old secret is not
@@ -53,6 +68,31 @@ export class Secrets {
     await this.storage.store(recordKey(id, endpoint), JSON.stringify(record));
   }
 
+  /** Who signed in for exactly this endpoint, or with another one where no grant is stored for this. */
+  async signInNote(id: string, endpoint: Endpoint): Promise<SignInNote | undefined> {
+    const notes = this.notes();
+    const note = notes[secretKey("grant", id, endpoint)];
+    if (note !== undefined) return note;
+    const keys = await this.storage.keys();
+    const others = keys.filter((key) => key.startsWith(`grant/${id}/`)).map((key) => notes[key]);
+    return others.filter((other) => other !== undefined).sort((a, b) => (a.since < b.since ? 1 : -1))[0];
+  }
+
+  /** Remembers who signed in. */
+  async noteSignIn(id: string, endpoint: Endpoint, note: SignInNote): Promise<void> {
+    await this.memento.update(notesKey, { ...this.notes(), [secretKey("grant", id, endpoint)]: note });
+  }
+
+  /** The person's own OAuth client for a provider, as it was stored. */
+  async client(provider: OAuthProviderId): Promise<string | undefined> {
+    return this.storage.get(`client/${provider}`);
+  }
+
+  /** Stores it in place of another one; rejects with VS Code's reason. */
+  async storeClient(provider: OAuthProviderId, client: string): Promise<void> {
+    await this.storage.store(`client/${provider}`, client);
+  }
+
   async state(kind: SecretKind, id: string, endpoint: Endpoint): Promise<SecretState> {
     const keys = await this.storage.keys();
     const key = secretKey(kind, id, endpoint);
@@ -69,11 +109,12 @@ export class Secrets {
       : { kind: "elsewhere", changes: endpointChanges(last.endpoint, endpoint) };
   }
 
-  /** Forgets the secrets for one endpoint of an account, or all that the account ever had. */
-  async forget(id: string, endpoint?: Endpoint): Promise<void> {
+  /** Forgets the secrets for one endpoint of an account, or all that the account ever had; `only` one kind of them. */
+  async forget(id: string, endpoint?: Endpoint, only?: SecretKind): Promise<void> {
     const end = endpoint === undefined ? "" : `/${endpointHash(endpoint)}`;
+    const meant = only === undefined ? [...kinds, "endpoint"] : [only];
     const isMeant = (key: string): boolean =>
-      [...kinds, "endpoint"].some((kind) => key.startsWith(`${kind}/${id}/`)) && key.endsWith(end);
+      meant.some((kind) => key.startsWith(`${kind}/${id}/`)) && key.endsWith(end);
     for (const key of (await this.storage.keys()).filter(isMeant)) await this.storage.delete(key);
     await this.forgetRemembered(isMeant);
   }
@@ -91,9 +132,18 @@ export class Secrets {
   }
 
   private async forgetRemembered(isMeant: (key: string) => boolean): Promise<void> {
-    const before = Object.entries(this.remembered());
-    const kept = before.filter(([key]) => !isMeant(key));
-    if (kept.length < before.length) await this.memento.update(storedKey, Object.fromEntries(kept));
+    for (const [name, all] of [
+      [storedKey, this.remembered()],
+      [notesKey, this.notes()],
+    ] as const) {
+      const before = Object.entries(all);
+      const kept = before.filter(([key]) => !isMeant(key));
+      if (kept.length < before.length) await this.memento.update(name, Object.fromEntries(kept));
+    }
+  }
+
+  private notes(): Readonly<Record<string, SignInNote | undefined>> {
+    return this.memento.get<Record<string, SignInNote>>(notesKey) ?? {};
   }
 }
 

@@ -7,7 +7,20 @@ import { campaignName } from "./campaignFiles";
 import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import type { Log } from "./log";
-import type { Credentials, Diagnosis, DoctorStep, Pace, Progress, Target, TokenReply, Totals } from "./mail/index";
+import type {
+  AuthorizationRequest,
+  Credentials,
+  Diagnosis,
+  DoctorStep,
+  Grant,
+  Granted,
+  OAuthClient,
+  Pace,
+  Progress,
+  Target,
+  TokenReply,
+  Totals,
+} from "./mail/index";
 import { plainText } from "./mail/index";
 import { HumanError } from "./notify";
 import type { Handlers } from "./rpc";
@@ -16,6 +29,7 @@ import type {
   CampaignRequest,
   HostApi,
   InterruptedRun,
+  OAuthWay,
   RunOrder,
   RunReply,
   TestOrder,
@@ -269,6 +283,22 @@ export class SendTask implements Disposable {
     });
   }
 
+  /** Turns what the browser brought into a grant, on the account's own way to its provider. Aborting `signal` gives up. */
+  async redeem(
+    way: OAuthWay,
+    client: OAuthClient,
+    request: AuthorizationRequest,
+    code: string,
+    signal: AbortSignal,
+  ): Promise<Granted> {
+    return await this.abortable(signal, (key) => this.thread.request("redeemCode", key, way, client, request, code));
+  }
+
+  /** Takes a grant back; false when the provider could not be told. Aborting `signal` gives up. */
+  async revoke(way: OAuthWay, grant: Grant, signal: AbortSignal): Promise<boolean> {
+    return await this.abortable(signal, (key) => this.thread.request("revokeGrant", key, way, grant));
+  }
+
   /** Asks the sending worker about runs on disk. */
   readonly ask: Pick<WorkerThread, "request"> = { request: (method, ...args) => this.thread.request(method, ...args) };
 
@@ -403,12 +433,15 @@ export class SendTask implements Disposable {
     const ending = summary?.ending;
     const silent = ending?.kind === "locked" && ending.silent;
     const totals = summary ?? active.view.totals;
-    const view: RunView = { ...active.view, phase: "paused", totals, waiting: undefined, silent };
+    const signIn = ending?.kind === "account" && ending.failure.signIn === true;
+    const view: RunView = { ...active.view, phase: "paused", totals, waiting: undefined, silent, signIn };
     const unfinished =
       outcome?.kind === "died" || (outcome?.kind === "ran" && outcome.summary.ending.kind !== "finished");
     if (unfinished && active.asked !== "stop") this.paused.set(file, view);
     this.changed.fire(view);
-    const end: RunEnd = { view, outcome: outcome ?? { kind: "cancelled" } };
+    const { target } = active.request;
+    const account = target.kind === "account" ? target.account.id : undefined;
+    const end: RunEnd = { view, account, outcome: outcome ?? { kind: "cancelled" } };
     if (outcome !== undefined) this.rested.fire(end);
     return end;
   }

@@ -46,7 +46,7 @@ export function statusText(view: RunView, now = Date.now()): string {
   switch (view.phase) {
     case "paused":
       if (view.silent === true) return `$(debug-pause) ${name}: held by a silent process · Take Over`;
-      return `$(debug-pause) ${name}: ${startText(view, now) ?? numbers.join(", ")} · Resume`;
+      return `$(debug-pause) ${name}: ${startText(view, now) ?? numbers.join(", ")} · ${view.signIn === true ? "Sign In" : "Resume"}`;
     case "queued":
       return `$(clock) ${name}: ${waitingFor(view, now)}`;
     case "preparing":

@@ -2,6 +2,7 @@
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { Accounts } from "./accounts";
+import type { BrowserPorts } from "./browserSignIn";
 import { CampaignFiles } from "./campaignFiles";
 import type { CampaignSettings } from "./campaignFiles";
 import type { Services } from "./commands/services";
@@ -17,13 +18,16 @@ import { LanguageWork } from "./languageWork";
 import { Log } from "./log";
 import { defaultStateDirectory, sandboxId, senderOf } from "./mail/index";
 import type { SenderDefaults } from "./mail/index";
+import type { microsoftSignIn } from "./microsoftSignIn";
 import { HumanError } from "./notify";
 import type { Notifications } from "./notify";
 import { RunProgress } from "./progress";
 import { Reports } from "./reports";
 import type { Handlers } from "./rpc";
 import { announceEnd } from "./runEnd";
+import { Secrets } from "./secrets";
 import { SendTask } from "./sendTask";
+import { SignIns } from "./signIn";
 import { StatusBar } from "./statusBar";
 import { PreviewPanels } from "./webview/previewPanel";
 import type { HostApi } from "./workerProtocol";
@@ -39,6 +43,9 @@ export interface Outside {
   readonly speak: Notifications;
   /** Where runs are kept unless the settings name another place. */
   readonly stateDirectory?: string;
+  /** The browser in which people sign in, and VS Code's own sign-in with Microsoft. */
+  readonly browser: BrowserPorts;
+  readonly microsoft: typeof microsoftSignIn;
   openAccounts(accountId?: string): void;
 }
 
@@ -56,17 +63,42 @@ export function createServices(outside: Outside): Services & Disposable {
     return set;
   };
   const isTrusted = (): boolean => vscode.workspace.isTrusted;
-  const accounts = new Accounts({ settings: accountSettings, secrets, memento: memory, dialogs, isTrusted });
+  const accounts: Accounts = new Accounts({
+    settings: accountSettings,
+    secrets,
+    memento: memory,
+    dialogs,
+    isTrusted,
+    tokens: {
+      refresh: (way, grant) => task.ask.request("refreshToken", way, grant),
+      microsoftToken: outside.microsoft.token,
+    },
+    signIn: (scope, way) => signIns.signInTo(scope, way),
+  });
   const campaigns = owned.add(new CampaignFiles((campaign) => campaignSettings(accounts, campaign)));
   const work = owned.add(new LanguageWork(languageThread(script, log), languageThread(script, log)));
   const diagnostics = owned.add(new Diagnostics(campaigns, work, log));
   const lens = owned.add(new CampaignLens(diagnostics, (campaign) => readSettings(campaign).codeLens));
   const task = owned.add(new SendTask(script, log));
+  const signIns = owned.add(
+    new SignIns({
+      accounts,
+      secrets: new Secrets(secrets, memory),
+      dialogs,
+      speak,
+      logger: log,
+      browser: outside.browser,
+      microsoft: outside.microsoft,
+      oauth: task,
+    }),
+  );
   const statusBar = owned.add(new StatusBar());
   owned.add(new RunProgress(task, statusBar, () => readSettings().progress));
   const reports = owned.add(new Reports(task, stateDirectory, log));
   const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
 
+  // Also what another window stored or forgot.
+  owned.add(secrets.onDidChange(() => accounts.secretsChanged()));
   owned.add(
     task.onDidEnd((end) =>
       announceEnd(end, speak, {
@@ -74,6 +106,12 @@ export function createServices(outside: Outside): Services & Disposable {
           outcome.kind === "ran" && reports.open(view.file, outcome.campaignId, view.sandbox ? "sandbox" : "real"),
         resume: ({ view }) => vscode.commands.executeCommand(commands.resume.id, vscode.Uri.file(view.file)),
         takeOver: ({ view }) => vscode.commands.executeCommand(commands.takeOver.id, vscode.Uri.file(view.file)),
+        signIn: async ({ view, account = "" }) => {
+          const campaign = vscode.Uri.file(view.file);
+          const ended = await signIns.signIn(campaign, account);
+          if (ended.kind === "failed") throw new HumanError(ended.text);
+          if (ended.kind === "signedIn") await vscode.commands.executeCommand(commands.resume.id, campaign);
+        },
         openAccounts: () => outside.openAccounts(),
         showLog: () => log.show(),
       }),
@@ -98,6 +136,7 @@ export function createServices(outside: Outside): Services & Disposable {
   showAccounts(accounts, log);
   return {
     accounts,
+    signIns,
     campaigns,
     diagnostics,
     work,

@@ -5,6 +5,7 @@ import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
 import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
+import * as oauth from "./workerOAuth";
 import type { HostApi, WorkerApi } from "./workerProtocol";
 import * as records from "./workerRecords";
 import { holderOf, interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
@@ -72,6 +73,9 @@ function serve(port: NonNullable<typeof parentPort>): void {
     },
     diagnose: (...order) => runs.diagnose(...order),
     sendTest: (order) => runs.sendTest(order),
+    redeemCode: (key, ...order) => runs.abortable(key, (signal) => oauth.redeem(...order, signal)),
+    refreshToken: oauth.refresh,
+    revokeGrant: (key, ...order) => runs.abortable(key, (signal) => oauth.revoke(...order, signal)),
     forecast: (stateDirectory, account, about) => forecastFor(stateDirectory, account, about, systemClock),
     idOf: (file) => ids.idOf(file),
     lastRun: lastRunOf,

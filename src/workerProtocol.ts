@@ -2,13 +2,17 @@
 import type {
   Account,
   AttemptEvent,
+  AuthorizationRequest,
   Counts,
   Credentials,
   CsvOptions,
   Diagnosis,
   DoctorStep,
   ForecastRequest,
+  Grant,
+  Granted,
   Imported,
+  OAuthClient,
   Pace,
   PastRun,
   Place,
@@ -220,6 +224,16 @@ export interface RunHolder {
   readonly host: string;
 }
 
+/** The way to the provider that signs an account in: over its own proxy, with its own CA file. */
+export interface OAuthWay {
+  readonly account: Account;
+  /** The folder below which the CA file lies. */
+  readonly root: string | undefined;
+  readonly caSha256: string | undefined;
+  /** For the proxy. */
+  readonly credentials: Credentials;
+}
+
 /** What the worker does when asked. */
 export interface WorkerApi {
   /** Answers once the thread listens. */
@@ -248,6 +262,18 @@ export interface WorkerApi {
     sendTo: string | undefined,
   ): Promise<Diagnosis>;
   sendTest(order: TestOrder): Promise<TestReply>;
+  /** Turns what the browser brought into a grant. Aborting `key` gives up. */
+  redeemCode(
+    key: string,
+    way: OAuthWay,
+    client: OAuthClient,
+    request: AuthorizationRequest,
+    code: string,
+  ): Promise<Granted>;
+  /** Gets another access token. */
+  refreshToken(way: OAuthWay, grant: Grant): Promise<Granted>;
+  /** Tells the provider that the grant is of no use any more; false when it could not be told. Aborting `key` gives up. */
+  revokeGrant(key: string, way: OAuthWay, grant: Grant): Promise<boolean>;
   /** How messages fit into the account's pace and what its mailbox has left of the day: no capital, no full stop. */
   forecast(stateDirectory: string, account: Account, about: ForecastAbout): Promise<string>;
   /** The id of a campaign on disk. */

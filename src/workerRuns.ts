@@ -174,6 +174,11 @@ export class Runs {
     });
   }
 
+  /** Does something that `abort` of its key ends. */
+  async abortable<T>(key: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await this.steered(key, ({ abort }) => work(abort.signal));
+  }
+
   stop(key: string): void {
     this.running.get(key)?.stop.abort();
   }
@@ -239,8 +244,8 @@ function mailboxOf(text: string): Mailbox {
   return found.mailbox;
 }
 
-/** The only file that a test opens is the account's certificate file; any other error is thrown again. */
-function certificatesMissing(error: unknown): string {
+/** The only file that a test or a sign-in opens is the account's certificate file; any other error is thrown again. */
+export function certificatesMissing(error: unknown): string {
   if (!(error instanceof FileError)) throw error;
   return `The certificate file ${quote(error.file)} ${error.detail}. Correct it in Bulk Mail: Accounts.`;
 }

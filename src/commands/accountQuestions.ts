@@ -4,7 +4,7 @@ import type { Level } from "../config";
 import type { Dialogs } from "../dialogs";
 import { parseAccount, parseMailbox, providers, sentence, suggestProvider } from "../mail/index";
 import type { Answers, Step } from "./newAccount";
-import { addressOf, draftOf, freeName, providerOf, withProvider } from "./newAccount";
+import { addressOf, draftOf, freeName, providerOf, signsInWithBrowser, withProvider } from "./newAccount";
 
 /** What the questions need. */
 export interface QuestionPorts {
@@ -22,6 +22,10 @@ export async function ask(ports: QuestionPorts, answers: Answers, step: Step): P
   switch (step) {
     case "provider":
       return await askProvider(ports, answers);
+    case "auth":
+      return await askAuth(ports, answers);
+    case "transport":
+      return await askTransport(ports, answers);
     case "from":
       return await askFrom(ports, answers);
     case "host":
@@ -47,6 +51,46 @@ async function askProvider({ dialogs }: QuestionPorts, answers: Answers): Promis
   const choice = await dialogs.pick(title, "Who is the mail sent through?", items);
   if (choice === undefined) return undefined;
   return choice.id === answers.provider ? answers : withProvider(answers, choice.id);
+}
+
+const browserNames = { google: "Sign in with Google", microsoft: "Sign in with Microsoft" } as const;
+
+/** The ways to sign in at a provider, by what stands in the settings. */
+function waysToSignIn(answers: Answers): Readonly<Record<"password" | "oauth2", string>> {
+  const { oauth = "google" } = providerOf(answers);
+  return { password: oauth === "google" ? "App password" : "Password", oauth2: browserNames[oauth] };
+}
+
+async function askAuth({ dialogs }: QuestionPorts, answers: Answers): Promise<Answers | undefined> {
+  const { auths, oauth, passwordHint } = providerOf(answers);
+  const names = waysToSignIn(answers);
+  const details = {
+    password: passwordHint,
+    oauth2: `In your browser, with ${oauth === "google" ? "an OAuth client" : "an app registration"} of your own, made once and for nothing.`,
+  };
+  const items = auths.map((auth) => ({ label: names[auth], detail: details[auth], auth }));
+  const choice = await dialogs.pick(title, "How do you want to sign in?", items);
+  return choice === undefined ? undefined : { ...answers, auth: choice.auth };
+}
+
+const transports = [
+  {
+    label: "Gmail API",
+    description: "recommended",
+    detail: "Works where mail ports are blocked, and is allowed to send mail and nothing else.",
+    transport: "gmailApi",
+  },
+  {
+    label: "Gmail's mail server (SMTP)",
+    description: "",
+    detail: "Asks for access to the whole mailbox.",
+    transport: "smtp",
+  },
+] as const;
+
+async function askTransport({ dialogs }: QuestionPorts, answers: Answers): Promise<Answers | undefined> {
+  const choice = await dialogs.pick(title, "What should mails be sent through?", transports);
+  return choice === undefined ? undefined : { ...answers, transport: choice.transport };
 }
 
 async function askFrom({ dialogs }: QuestionPorts, answers: Answers): Promise<Answers | undefined> {
@@ -171,6 +215,8 @@ async function askLevel({ dialogs, levels }: QuestionPorts, answers: Answers): P
 /** What each question is about. */
 export const stepNames: Readonly<Record<Step, string>> = {
   provider: "Provider",
+  auth: "Sign-in",
+  transport: "Sent through",
   from: "From",
   host: "Server",
   pair: "Port and encryption",
@@ -185,6 +231,10 @@ export function answerTo(step: Step, answers: Answers, level: Level): string {
   switch (step) {
     case "provider":
       return provider.label;
+    case "auth":
+      return waysToSignIn(answers)[signsInWithBrowser(answers) ? "oauth2" : "password"];
+    case "transport":
+      return (transports.find(({ transport }) => transport === answers.transport) ?? transports[1]).label;
     case "from":
       return answers.from ?? "";
     case "host":
@@ -212,9 +262,9 @@ function fieldProblem(answers: Answers, field: string): string | undefined {
 
 /** A password to store; empty when there is none to ask for, or it is to be asked for later. */
 export async function askPassword({ dialogs }: QuestionPorts, answers: Answers): Promise<string> {
-  const { passwordHint, retired } = providerOf(answers);
+  const { passwordHint } = providerOf(answers);
   const { settings } = draftOf(answers, []);
-  if (settings.auth === "none" || retired !== undefined) return "";
+  if (settings.auth === "none" || settings.auth === "oauth2") return "";
   const prompt = `${passwordHint} Leave it empty to be asked when it is needed.`;
   const answer = await dialogs.askSecret(title, prompt);
   return answer?.store === true ? answer.secret : "";

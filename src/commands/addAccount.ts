@@ -5,7 +5,7 @@ import type { Notifications } from "../notify";
 import type { QuestionPorts } from "./accountQuestions";
 import { answerTo, ask, askPassword, stepNames, title } from "./accountQuestions";
 import type { Answers, Step } from "./newAccount";
-import { answersFrom, draftOf, nextStep, providerOf, stepsOf } from "./newAccount";
+import { answersFrom, draftOf, nextStep, providerOf, signsInWithBrowser, stepsOf } from "./newAccount";
 
 /** What the command needs. */
 export interface AddAccountPorts extends QuestionPorts {
@@ -21,6 +21,8 @@ export interface AddAccountPorts extends QuestionPorts {
   open(url: string): unknown;
   /** Tests the connection of a saved account, and tells of everything itself. */
   test(id: string): unknown;
+  /** Signs in to a saved account with the browser, and tells of everything itself. */
+  signIn(id: string): unknown;
 }
 
 const memoryKey = "addAccount.answers";
@@ -97,7 +99,7 @@ async function review({ accounts, dialogs, levels }: AddAccountPorts, answers: A
   const items: readonly Item[] = [
     ...problems.flatMap((problem) => problemItems(problem)),
     ...(usable ? [{ label: "$(save) Save", description: draft.id, choice: { kind: "save" } } satisfies Item] : []),
-    ...(appPasswordUrl === undefined
+    ...(appPasswordUrl === undefined || signsInWithBrowser(answers)
       ? []
       : [
           {
@@ -138,7 +140,8 @@ function stepOf(field: string): Step {
     port: "pair",
     security: "pair",
     user: "user",
-    auth: "user",
+    auth: "auth",
+    transport: "transport",
     from: "from",
   };
   return steps[field] ?? "provider";
@@ -160,7 +163,12 @@ async function save(ports: AddAccountPorts, answers: Answers, password: string):
   switch (saved.kind) {
     case "saved":
       await memory.update(memoryKey, undefined);
-      speak.info("The account is saved.", { title: "Test Connection", run: () => ports.test(draft.id) });
+      if (signsInWithBrowser(answers))
+        speak.info("The account is saved. Sign in to send through it.", {
+          title: "Sign In",
+          run: () => ports.signIn(draft.id),
+        });
+      else speak.info("The account is saved.", { title: "Test Connection", run: () => ports.test(draft.id) });
       return true;
     case "failed": {
       log.error(saved.text);

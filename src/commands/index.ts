@@ -18,6 +18,7 @@ import { deleteHistory, exportFailedRows, exportJournal, exportReport, importJou
 import { rehearse } from "./rehearse";
 import { resumeCampaign, sendAt, sendCampaign, takeOverCampaign } from "./sendCampaign";
 import { sendTest } from "./sendTest";
+import { signIn, signInTo, signOut } from "./signIn";
 import { campaignOf } from "./services";
 import type { Services } from "./services";
 
@@ -61,8 +62,11 @@ const verbs: Readonly<Record<CommandName, Verb>> = {
       levels: accountSettings.levels(undefined),
       open: (url) => vscode.env.openExternal(vscode.Uri.parse(url)),
       test: (id) => told(services, () => testAccount(services, undefined, id)),
+      signIn: (id) => told(services, () => signInTo(services, undefined, id)),
     }),
   testConnection,
+  signIn,
+  signOut,
   forgetSecrets,
   showLog: (services) => services.log.show(),
 };

@@ -5,11 +5,14 @@ import type { Provider } from "../mail/index";
 import { parseMailbox, providerById } from "../mail/index";
 
 /** One question. */
-export type Step = "provider" | "host" | "from" | "pair" | "user" | "name" | "level";
+export type Step = "provider" | "auth" | "transport" | "host" | "from" | "pair" | "user" | "name" | "level";
 
 /** What was answered so far, all of it as text; never a password. `user` is empty for an account that does not sign in. */
 export interface Answers {
   readonly provider?: string | undefined;
+  /** How one signs in, where the provider leaves that open. */
+  readonly auth?: string | undefined;
+  readonly transport?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
   readonly security?: string | undefined;
@@ -20,10 +23,10 @@ export interface Answers {
   readonly level?: string | undefined;
 }
 
-const keys = ["provider", "host", "port", "security", "from", "user", "name", "level"] as const;
+const keys = ["provider", "auth", "transport", "host", "port", "security", "from", "user", "name", "level"] as const;
 
 /** The order of the questions. */
-const order: readonly Step[] = ["provider", "from", "host", "pair", "user", "name", "level"];
+const order: readonly Step[] = ["provider", "auth", "transport", "from", "host", "pair", "user", "name", "level"];
 
 /** The provider of the answers; an own server until there is one. */
 export function providerOf({ provider = "custom" }: Answers): Provider {
@@ -32,11 +35,25 @@ export function providerOf({ provider = "custom" }: Answers): Provider {
   return found;
 }
 
+/** Whether the account signs in with the browser, with what was answered so far. */
+export function signsInWithBrowser(answers: Answers): boolean {
+  const { oauth, auths } = providerOf(answers);
+  return oauth !== undefined && (answers.auth ?? auths[0]) === "oauth2";
+}
+
+/** Whether the account sends through an API, and so needs no mail server. */
+function isApi(answers: Answers): boolean {
+  return signsInWithBrowser(answers) && answers.transport === "gmailApi";
+}
+
 /** Questions that the person can answer for this provider; what it fills in by itself can still be changed. */
 export function stepsOf(answers: Answers, levels: readonly Level[]): readonly Step[] {
   const provider = providerOf(answers);
   return order.filter(
     (step) =>
+      !(step === "auth" && (provider.oauth === undefined || provider.auths.length < 2)) &&
+      !(step === "transport" && !(provider.id === "gmail" && signsInWithBrowser(answers))) &&
+      !(step === "pair" && isApi(answers)) &&
       !(step === "host" && provider.host !== "" && provider.hosts === undefined) &&
       !(step === "user" && provider.user !== undefined) &&
       !(step === "level" && levels.length < 2),
@@ -62,14 +79,17 @@ export function draftOf(answers: Answers, levels: readonly Level[]): Draft {
   const provider = providerOf(answers);
   const { from = "", user = "", port, security } = answers;
   const ownHost = answers.host !== undefined && answers.host !== provider.host;
+  const browser = signsInWithBrowser(answers) ? { auth: "oauth2" } : {};
   const signsIn = provider.user !== undefined || user !== "";
   return {
     id: answers.name ?? "",
     level: levels.find((level) => level === answers.level) ?? levels[0] ?? "user",
     settings: {
       provider: provider.id,
+      ...(isApi(answers) ? { transport: "gmailApi" } : {}),
+      ...browser,
       ...(ownHost ? { host: answers.host } : {}),
-      ...(port === undefined ? {} : { port: Number(port), security }),
+      ...(port === undefined || isApi(answers) ? {} : { port: Number(port), security }),
       ...(!signsIn ? { auth: "none" } : provider.user === undefined ? { user } : {}),
       ...(from === "" || from === user ? {} : { from }),
     },

@@ -7,11 +7,13 @@ import type { Dialogs } from "../dialogs";
 import type { Diagnostics } from "../language/diagnostics";
 import type { LanguageWork } from "../languageWork";
 import type { Log } from "../log";
+import { ownFailures } from "../mail/index";
 import type { Credentials } from "../mail/index";
 import { HumanError, unlinked } from "../notify";
 import type { Notifications } from "../notify";
 import type { Reports } from "../reports";
 import type { SecretSource, SendTask } from "../sendTask";
+import type { SignIns } from "../signIn";
 import type { PreviewPanels } from "../webview/previewPanel";
 import type { CheckReply } from "../workerProtocol";
 import { WorkerEnded } from "../workerThread";
@@ -19,6 +21,7 @@ import { WorkerEnded } from "../workerThread";
 /** Everything that commands need, built by hand in one place. */
 export interface Services {
   readonly accounts: Accounts;
+  readonly signIns: SignIns;
   readonly campaigns: CampaignFiles;
   readonly diagnostics: Diagnostics;
   readonly work: LanguageWork;
@@ -166,7 +169,12 @@ export function secretsOf(
     }
     return resolved.credentials;
   };
-  return { credentials, accessToken: resolved.accessToken };
+  // An access token is handed out all through a run, and compared every time. Whoever asks for one must not be thrown at.
+  const accessToken: SecretSource["accessToken"] = async (refused) =>
+    (await services.accounts.endpointHolds(campaign, resolved).catch(() => false))
+      ? await resolved.accessToken(refused)
+      : { ok: false, failure: { ...ownFailures.accountChanged, stage: "auth" } };
+  return { credentials, accessToken };
 }
 
 /** Says why an account cannot be used. */

@@ -298,24 +298,50 @@ function checkMeaning(account: Readonly<Record<string, unknown>>, broken: Readon
 /** An access token opens the whole mailbox: it goes to the provider's own servers and nowhere else, and never unprotected. */
 function oauthProblems(account: Readonly<Record<string, unknown>>): readonly AccountProblem[] {
   const { transport, provider: id, auth, host, security, tls } = account;
-  const problem = (code: ProblemCode & `account.oauth.${string}`, field: string): AccountProblem => ({
+  const problem = (
+    code: ProblemCode & `account.oauth.${string}`,
+    field: string,
+    mend?: AccountProblem["mend"],
+  ): AccountProblem => ({
     code,
     severity: "error",
     field,
     message: sentence(code),
+    ...(mend === undefined ? {} : { mend }),
   });
-  if (transport === "gmailApi" && id !== "gmail") return [problem("account.oauth.gmailApi", "transport")];
-  if (transport === "gmailApi" && auth !== "oauth2") return [problem("account.oauth.gmailApiAuth", "auth")];
+  if (transport === "gmailApi" && id !== "gmail")
+    return [problem("account.oauth.gmailApi", "transport", { title: "Use SMTP", values: { transport: "smtp" } })];
+  if (transport === "gmailApi" && auth !== "oauth2")
+    return [
+      problem("account.oauth.gmailApiAuth", "auth", { title: "Sign in with Google", values: { auth: "oauth2" } }),
+    ];
   if (auth !== "oauth2") return [];
   const provider = typeof id === "string" ? providerById(id) : undefined;
-  if (provider?.oauth === undefined) return [problem("account.oauth.provider", "auth")];
+  if (provider?.oauth === undefined)
+    return [problem("account.oauth.provider", "auth", { title: "Use a password", values: { auth: "password" } })];
   const problems: AccountProblem[] = [];
   if (transport !== "gmailApi" && toAsciiHost(String(host).trim()) !== provider.host)
-    problems.push(problem("account.oauth.host", "host"));
-  if (security === "none") problems.push(problem("account.oauth.insecure", "security"));
-  if (isRecord(tls) && tls.verify === false) problems.push(problem("account.oauth.unverified", "tls.verify"));
+    problems.push(
+      problem("account.oauth.host", "host", { title: `Use ${provider.host}`, values: { host: provider.host } }),
+    );
+  if (security === "none") {
+    const values = { security: account.port === 465 ? "tls" : "starttls" };
+    problems.push(problem("account.oauth.insecure", "security", { title: "Encrypt the connection", values }));
+  }
+  if (isRecord(tls) && tls.verify === false)
+    problems.push(
+      problem("account.oauth.unverified", "tls.verify", {
+        title: "Check the certificate",
+        values: { "tls.verify": true },
+      }),
+    );
   if (isRecord(tls) && typeof tls.servername === "string" && tls.servername.trim() !== "")
-    problems.push(problem("account.oauth.servername", "tls.servername"));
+    problems.push(
+      problem("account.oauth.servername", "tls.servername", {
+        title: "Remove the server name",
+        values: { "tls.servername": "" },
+      }),
+    );
   return problems;
 }
 
@@ -348,7 +374,9 @@ function checkSecurity(account: Readonly<Record<string, unknown>>, broken: Reado
       message: sentence("account.port25"),
       mend: { title: "Use port 587 with STARTTLS", values: { port: 587, security: "starttls" } },
     });
-  if (security === "none")
+  // Of an access token that is an error already.
+  const token = account.auth === "oauth2";
+  if (security === "none" && !token)
     problems.push({
       code: "account.insecure",
       severity: "warning",
@@ -357,7 +385,7 @@ function checkSecurity(account: Readonly<Record<string, unknown>>, broken: Reado
       mend: { title: "Use STARTTLS", values: { security: "starttls", ...(port === 465 ? { port: 587 } : {}) } },
     });
   const tls = account.tls;
-  if (security !== "none" && isRecord(tls) && tls.verify === false)
+  if (security !== "none" && !token && isRecord(tls) && tls.verify === false)
     problems.push({
       code: "account.unverified",
       severity: "warning",

@@ -6,6 +6,7 @@ export { parseMailbox } from "./address";
 export type { Campaign } from "./campaign";
 export { CampaignIds, readCampaign } from "./campaignIds";
 export type { Failure, OutcomeClass } from "./classify";
+export { ownFailures } from "./classify";
 export type { Tried } from "./delivery";
 export { diagnose, readCertificates, sendTest } from "./delivery";
 export type { Diagnosis, DoctorFix, DoctorStep, DoctorStepName } from "./diagnosis";

@@ -117,7 +117,7 @@ export const providers: readonly Provider[] = [
     helpUrl:
       "https://support.microsoft.com/office/pop-imap-and-smtp-settings-for-outlook-com-d088b986-291d-42b8-9564-9c414e2aa040",
     retired:
-      "Outlook.com takes no password for sending since September 2024: it asks for sign-in in the browser (OAuth2), which Bulk Mail does not have yet. Until then, send through another account, such as Gmail with an app password or a sending service.",
+      "Outlook.com takes no password for sending since September 2024: sign in with Microsoft in the browser instead. That needs an app registration of your own, made once and for nothing.",
     note: "Outlook.com sends to about 300 recipients a day, 5,000 with a Microsoft 365 subscription.",
     limits: { delay: 2000 },
     published: { perDay: 300, recipients: 500 },

@@ -111,6 +111,15 @@ export const ownFailures = {
     text: "Nobody is signed in to this account. Sign in, then resume: whoever has the message stays out.",
     signIn: true,
   },
+  accountChanged: {
+    class: "account",
+    text: "The account was changed in the meantime, so nothing more was sent through it. Look at it in Bulk Mail: Accounts, then resume.",
+  },
+  signInLost: {
+    class: "account",
+    text: "The sign-in of this account could not be read or renewed on this machine. Sign in again, then resume.",
+    signIn: true,
+  },
   unusableToken: {
     class: "account",
     text: "What was given as access token cannot be one: it is empty, or holds spaces or other signs. Sign in again, then resume.",

@@ -1,12 +1,13 @@
 /** Between an account's object in the settings and the flat form of the page. */
 import type { AccountProblem } from "../mail/index";
 import { parseAccount } from "../mail/index";
-import { atRest } from "./protocol";
+import { atRest, isIdle } from "./protocol";
 import type { AccountForm, FieldName, FormProblem } from "./protocol";
 
 /** Where each field of the form stands in the account's object. */
 const paths = {
   provider: "provider",
+  transport: "transport",
   host: "host",
   port: "port",
   security: "security",
@@ -46,9 +47,12 @@ const numbers: ReadonlySet<string> = new Set([
 
 /** The form of an account as it stands in the settings, broken values included as far as a field can show them. */
 export function formOf(id: string, settings: unknown): AccountForm {
-  const { value } = parseAccount(id, settings);
   const written = isRecord(settings) ? settings : {};
-  const account = value ?? written;
+  const { value } = parseAccount(id, settings);
+  // Of an account that sends through an API, the form holds the mail server that it would send through.
+  const server = written.transport === "gmailApi" ? parseAccount(id, { ...written, transport: "smtp" }).value : value;
+  const { host, port, security } = server ?? written;
+  const account = { ...(value ?? written), host, port, security };
   const at = (field: keyof typeof paths): unknown =>
     paths[field].split(".").reduce<unknown>((part, key) => (isRecord(part) ? part[key] : undefined), account);
   const text = (field: keyof typeof paths, fallback = ""): string => {
@@ -58,6 +62,7 @@ export function formOf(id: string, settings: unknown): AccountForm {
   return {
     name: id,
     provider: text("provider", "custom"),
+    transport: text("transport", atRest.transport),
     host: text("host"),
     port: text("port", "587"),
     security: text("security", "starttls"),
@@ -83,10 +88,14 @@ export function formOf(id: string, settings: unknown): AccountForm {
   };
 }
 
-/** The object for the settings: what is at rest is left out, a number that is none stays text and fails the schema. */
+/**
+ * The object for the settings: what is at rest is left out, a number that is none stays text and fails the schema. So is what
+ * has no meaning for this way of sending: the form keeps it for the case that one turns back.
+ */
 export function settingsOf(form: AccountForm): Readonly<Record<string, unknown>> {
   const settings: Record<string, unknown> = {};
   for (const field of Object.keys(paths) as (keyof typeof paths)[]) {
+    if (isIdle(field, form)) continue;
     const typed = form[field];
     const value = typeof typed === "string" ? typed.trim() : typed;
     if (value === (atRest as Partial<AccountForm>)[field]) continue;

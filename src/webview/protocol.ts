@@ -7,6 +7,7 @@ export type AccountLevel = "user" | "workspace" | "workspaceFolder";
 export interface AccountForm {
   readonly name: string;
   readonly provider: string;
+  readonly transport: string;
   readonly host: string;
   readonly port: string;
   readonly security: string;
@@ -33,6 +34,7 @@ export interface AccountForm {
 
 /** What a form shows where the settings say nothing. */
 export const atRest = {
+  transport: "smtp",
   auth: "password",
   user: "",
   from: "",
@@ -54,6 +56,19 @@ export const atRest = {
   socketTimeout: "600000",
 } as const satisfies Partial<AccountForm>;
 
+/** Of an account that signs in with the browser: its provider's own server is reached, as the certificate of that proves. */
+const idleWithToken: readonly (keyof AccountForm)[] = ["host", "verify", "servername"];
+const idleWithApi: readonly (keyof AccountForm)[] = [...idleWithToken, "port", "security", "greetingTimeout"];
+
+/** Whether a field has no meaning for the way in which an account signs in and sends. */
+export function isIdle(
+  field: keyof AccountForm,
+  { auth, transport }: Pick<AccountForm, "auth" | "transport">,
+): boolean {
+  if (transport === "gmailApi") return idleWithApi.includes(field);
+  return auth === "oauth2" && idleWithToken.includes(field);
+}
+
 /** The name of a field; the empty name stands for the whole form. */
 export type FieldName = keyof AccountForm | "";
 
@@ -67,6 +82,9 @@ export interface FormProblem {
   readonly mend?: { readonly title: string; readonly values: Partial<AccountForm> };
 }
 
+/** Who signs people in with the browser. */
+export type SignInProvider = "google" | "microsoft";
+
 /** What is known about a provider. */
 export interface ProviderFacts {
   readonly id: string;
@@ -78,6 +96,10 @@ export interface ProviderFacts {
   readonly user?: string;
   readonly userHint: string;
   readonly passwordHint: string;
+  /** `password` and `oauth2`, the recommended one first. */
+  readonly auths: readonly string[];
+  /** Who signs people in with the browser. */
+  readonly oauth?: SignInProvider;
   readonly appPasswordUrl?: string;
   readonly helpUrl?: string;
   readonly retired?: string;
@@ -88,6 +110,17 @@ export interface ProviderFacts {
 /** The limits of an account; milliseconds for `delay`, 0 for no limit elsewhere. */
 export type LimitName = "delay" | "connections" | "perMinute" | "perHour" | "perDay";
 
+/** Whether somebody is signed in with the browser. */
+export interface SignInState {
+  /** `elsewhere`: somebody is, for another endpoint; `changes` says what differs. */
+  readonly kind: "signedIn" | "signedOut" | "elsewhere";
+  /** The address that signed in; empty when it is not known. */
+  readonly user: string;
+  /** ISO 8601; empty when nobody is. */
+  readonly since: string;
+  readonly changes: readonly string[];
+}
+
 /** An account of the list. */
 export interface AccountCard {
   readonly id: string;
@@ -96,6 +129,8 @@ export interface AccountCard {
   readonly problems: readonly FormProblem[];
   /** `stored`: for this very endpoint; `lost`: it was, and VS Code no longer has it; `elsewhere`: for another one, `changes` says what differs. */
   readonly secret: { readonly kind: "stored" | "none" | "lost" | "elsewhere"; readonly changes: readonly string[] };
+  /** Of an account that signs in with the browser; undefined for any other. */
+  readonly signIn?: SignInState | undefined;
   /** Labels of farther levels that define the same account, without effect. */
   readonly overrides: readonly string[];
 }
@@ -108,8 +143,10 @@ export interface SettingsState {
   readonly levels: readonly { readonly level: AccountLevel; readonly label: string }[];
   readonly providers: readonly ProviderFacts[];
   readonly trusted: boolean;
-  /** What holds where an account has no limit of its own, by the provider's id. */
+  /** What holds where an account has no limit of its own, by the provider's id; `gmailApi` is the Gmail API. */
   readonly limits: Readonly<Record<string, Readonly<Record<LimitName, number>>>>;
+  /** Whose OAuth client is stored. */
+  readonly clients: Readonly<Record<SignInProvider, boolean>>;
   /** An account that the page should turn to; empty for none. */
   readonly select: string;
 }
@@ -136,6 +173,16 @@ export type SaveReply =
   | { readonly kind: "problems"; readonly problems: readonly FormProblem[] }
   | { readonly kind: "cancelled" }
   | { readonly kind: "failed"; readonly text: string };
+
+/** What came of signing in with the browser. */
+export type SignInReply =
+  | { readonly kind: "signedIn" }
+  | { readonly kind: "cancelled" }
+  /** `text` is the cause and the next step. */
+  | { readonly kind: "failed"; readonly text: string };
+
+/** What came of giving an OAuth client. */
+export type ClientReply = { readonly kind: "stored" } | { readonly kind: "failed"; readonly text: string };
 
 /** Something that mends what a test found; the page makes a button of each. */
 export type TestFix =
@@ -202,6 +249,15 @@ export interface SettingsHost {
   /** Puts the dialogue of a test that is over into the clipboard, without secrets; false when it is gone. */
   copyTranscript(run: number): Promise<boolean>;
   openSettings(level: AccountLevel): void;
+  /** Signs in to a saved account in the person's browser, with the client that is stored. A second sign-in ends the first. */
+  signIn(id: string, level: AccountLevel): Promise<SignInReply>;
+  /** Asks the person first; false when they turned away. */
+  signOut(id: string, level: AccountLevel): Promise<boolean>;
+  cancelSignIn(): void;
+  /** Stores an OAuth client: like passwords, it travels from the page to its host and never back. */
+  takeClient(provider: SignInProvider, text: string): Promise<ClientReply>;
+  /** Opens our own page about signing in. */
+  openGuide(provider: SignInProvider): void;
 }
 
 /** What the host tells the settings page. */

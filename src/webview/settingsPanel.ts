@@ -14,6 +14,8 @@ import type { Notifications } from "../notify";
 import { formOf, formProblem, settingsOf } from "./accountForm";
 import type { Doctor } from "./connectionTest";
 import { ConnectionTest } from "./connectionTest";
+import type { SignInDoor } from "./pageSignIn";
+import { PageSignIn } from "./pageSignIn";
 import type { Page, PageHost } from "./panel";
 import { Panel, singlePanel } from "./panel";
 import type {
@@ -34,6 +36,7 @@ export interface SettingsPanelPorts {
   readonly dialogs: Pick<Dialogs, "confirm">;
   /** Tests connections in the very thread that sends. */
   readonly doctor: Doctor;
+  readonly signIns: SignInDoor;
   readonly speak: Pick<Notifications, "warn">;
   readonly logger: Logger;
 }
@@ -116,6 +119,7 @@ function attach(ports: SettingsPanelPorts, webviewPanel: vscode.WebviewPanel, se
   store.add(vscode.workspace.onDidGrantWorkspaceTrust(refresh));
   store.add(vscode.workspace.onDidChangeWorkspaceFolders(refresh));
   store.add({ dispose: () => host.connectionTest.cancel() });
+  store.add({ dispose: () => host.signInPage.cancel() });
   return store;
 }
 
@@ -126,6 +130,7 @@ const edit = v.strictObject({
   form: v.strictObject({
     name: field,
     provider: field,
+    transport: field,
     host: field,
     port: field,
     security: field,
@@ -153,10 +158,12 @@ const edit = v.strictObject({
   previous: v.optional(v.strictObject({ id: field, level })),
 });
 const typed = v.strictObject({ password: text(4000), proxyPassword: text(4000) });
+const signInProvider = v.picklist(["google", "microsoft"]);
 const run = v.pipe(v.number(), v.safeInteger());
 
 class Host implements PageHost<SettingsHost> {
   readonly connectionTest: ConnectionTest;
+  readonly signInPage: PageSignIn;
 
   constructor(
     private readonly ports: SettingsPanelPorts,
@@ -164,6 +171,7 @@ class Host implements PageHost<SettingsHost> {
     private readonly events: { loaded(): void; testSteps(run: number, steps: readonly TestStep[]): void },
   ) {
     this.connectionTest = new ConnectionTest(ports, (run, steps) => events.testSteps(run, steps));
+    this.signInPage = new PageSignIn(ports);
   }
 
   readonly accepts = {
@@ -179,6 +187,11 @@ class Host implements PageHost<SettingsHost> {
     cancelTest: v.tuple([]),
     copyTranscript: v.tuple([run]),
     openSettings: v.tuple([level]),
+    signIn: v.tuple([field, level]),
+    signOut: v.tuple([field, level]),
+    cancelSignIn: v.tuple([]),
+    takeClient: v.tuple([signInProvider, text(20_000)]),
+    openGuide: v.tuple([signInProvider]),
   };
 
   readonly handlers: PageHost<SettingsHost>["handlers"] = {
@@ -219,6 +232,18 @@ class Host implements PageHost<SettingsHost> {
     copyTranscript: (run) => this.connectionTest.copyTranscript(run),
     openSettings: (level) =>
       void vscode.commands.executeCommand(settingsCommands[level], { revealSetting: { key: "bulkMail.accounts" } }),
+    signIn: (id, level) => this.signInPage.signIn(id, level),
+    signOut: (id, level) => this.signInPage.signOut(id, level),
+    cancelSignIn: () => this.signInPage.cancel(),
+    takeClient: async (provider, text) => {
+      const reply = await this.signInPage.takeClient(provider, text);
+      this.session.tell();
+      return reply;
+    },
+    openGuide: (provider) => {
+      const guide = vscode.Uri.joinPath(this.ports.extensionUri, "docs", `sign-in-with-${provider}.md`);
+      void vscode.commands.executeCommand("markdown.showPreview", guide);
+    },
   };
 
   async state(): Promise<SettingsState> {
@@ -233,6 +258,7 @@ class Host implements PageHost<SettingsHost> {
       providers,
       trusted: vscode.workspace.isTrusted,
       limits: readDefaultLimits(),
+      clients: await this.signInPage.clients(),
       select,
     };
   }
@@ -270,13 +296,14 @@ function draftOf({ form, level, previous }: AccountEdit, typed = nothingTyped): 
 }
 
 function cardOf(entry: AccountEntry): SettingsState["accounts"][number] {
-  const { id, level, settings, problems, secret, overrides } = entry;
+  const { id, level, settings, problems, secret, signIn, overrides } = entry;
   return {
     id,
     level,
     form: formOf(id, settings),
     problems: problems.map(formProblem),
     secret: { kind: secret.kind, changes: secret.kind === "elsewhere" ? secret.changes : [] },
+    signIn,
     overrides: overrides.map(levelName),
   };
 }

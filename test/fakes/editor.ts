@@ -11,6 +11,7 @@ import type { Disposable } from "../../src/dispose";
 import type { Action, Notifications } from "../../src/notify";
 import { createServices } from "../../src/wiring";
 import type { Outside } from "../../src/wiring";
+import { PlayedBrowser, PlayedMicrosoft } from "./signInBrowser";
 
 /** A question as it was asked. */
 export interface Asked {
@@ -109,6 +110,13 @@ export class Editor {
     /** Absolute path of this test's folder. */
     readonly folder: string,
     readonly stateDirectory: string,
+    /** Where the person signs in. */
+    readonly browser: PlayedBrowser,
+    readonly microsoft: PlayedMicrosoft,
+    /** What Secret Storage holds. */
+    readonly secrets: ReadonlyMap<string, string>,
+    /** What VS Code keeps of the extension beside that. */
+    readonly memory: vscode.Memento,
   ) {}
 
   /** Builds the services. `files` are written below the test's folder first. */
@@ -118,17 +126,23 @@ export class Editor {
     const toasts: Toast[] = [];
     const log: string[] = [];
     const dialogs = new ScriptedDialogs();
+    const browser = new PlayedBrowser();
+    const microsoft = new PlayedMicrosoft();
+    const secrets = new Map<string, string>();
+    const memory = memoryMemento();
     const services = createServices({
       extensionUri: vscode.Uri.file(extensionRoot()),
-      secrets: memorySecrets(),
-      memory: memoryMemento(),
+      secrets: memorySecrets(secrets),
+      memory,
       channel: recordingChannel(log),
       dialogs,
       speak: recordingToasts(toasts),
       stateDirectory,
+      browser,
+      microsoft,
       openAccounts: () => undefined,
     });
-    return new Editor(services, dialogs, toasts, log, folder, stateDirectory);
+    return new Editor(services, dialogs, toasts, log, folder, stateDirectory, browser, microsoft, secrets, memory);
   }
 
   /** A file of this test. */
@@ -203,8 +217,7 @@ export async function until<T, E>(what: string, event: vscode.Event<E>, read: ()
   });
 }
 
-function memorySecrets(): vscode.SecretStorage {
-  const kept = new Map<string, string>();
+function memorySecrets(kept: Map<string, string>): vscode.SecretStorage {
   return {
     get: (key) => Promise.resolve(kept.get(key)),
     store: (key, value) => Promise.resolve(void kept.set(key, value)),

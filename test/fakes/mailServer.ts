@@ -41,7 +41,7 @@ export class MailServer {
     more: {
       /** TLS from the start, as on port 465. */
       readonly secure?: boolean;
-      readonly certificate?: "server" | "expired" | "selfsigned";
+      readonly certificate?: "server" | "expired" | "selfsigned" | "providers";
       /** Speaks TLS 1.0 only. */
       readonly old?: boolean;
       readonly newest?: "TLSv1.2";

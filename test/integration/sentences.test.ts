@@ -111,6 +111,8 @@ describe("sentences", () => {
   it("the status bar says how far a run is, and what to do with a paused one", () => {
     assert.equal(statusText(view), "$(sync~spin) spring: 312 of 500, 2 unknown");
     assert.equal(statusText({ ...view, phase: "paused" }), "$(debug-pause) spring: 312 of 500, 2 unknown · Resume");
+    const signedOut = statusText({ ...view, phase: "paused", signIn: true });
+    assert.equal(signedOut, "$(debug-pause) spring: 312 of 500, 2 unknown · Sign In");
     assert.equal(statusText({ ...view, name: "$(bug) x", phase: "queued" }), "$(clock) $ (bug) x: waiting");
     const who = "$(bug) [x](command:y)";
     assert.equal(
@@ -206,7 +208,7 @@ describe("sentences", () => {
       announceEnd(
         end,
         { info: say("info"), warn: say("warn"), error: say("error") },
-        { openReport: none, resume: none, takeOver: none, openAccounts: none, showLog: none },
+        { openReport: none, resume: none, takeOver: none, signIn: none, openAccounts: none, showLog: none },
       );
       return toasts;
     };
@@ -219,6 +221,11 @@ describe("sentences", () => {
     assert.deepEqual(said(ended({ kind: "stopped" })), []);
     assert.deepEqual(said(ended({ kind: "account", failure })), [
       "error spring stopped. The password was refused. [Accounts|Resume…|Show Log]",
+    ]);
+    // A sign-in that is over pauses a run: it goes on once somebody signs in.
+    const signedOut: Failure = { ...failure, text: "Nobody is signed in to this account.", signIn: true };
+    assert.deepEqual(said(ended({ kind: "account", failure: signedOut })), [
+      "warn spring paused. Nobody is signed in to this account. [Sign In Again|Show Log]",
     ]);
     const text = "This campaign is held by process 7 on host, which has not stirred for 30 seconds.";
     assert.deepEqual(said(ended({ kind: "locked", silent: true, text })), [

@@ -1,5 +1,5 @@
 /**
- * What becomes of everybody when a server goes wrong: six faults at twelve moments, with and without PIPELINING, over one and
+ * What becomes of everybody when a server goes wrong: six faults at thirteen moments, with and without PIPELINING, over one and
  * over five connections. Every cell is a whole run with real sockets and a real journal, and its resumption.
  */
 import assert from "node:assert/strict";
@@ -16,6 +16,7 @@ import { runCampaign, type RunSummary } from "../../src/mail/sender";
 import { loopbackAccount, quickPace } from "../fakes/accounts";
 import { judge, judgeResumed, letterOf, printTable } from "../fakes/faultCells";
 import { FaultServer, faults, moments, type Behaviour, type Fault, type Moment } from "../fakes/faultServer";
+import { FakeTokens } from "../fakes/tokens";
 import { repositoryRoot } from "../host/repo";
 
 const campaignId = "0b0e7d3a-8f4e-4d52-9f0a-6f2f1f9e5a11";
@@ -56,6 +57,8 @@ const once: Readonly<Record<Moment, Row>> = {
   EHLO: row("a", "a", "a", "a", "a", "a"),
   STARTTLS: row("a", "a", "a", "a", "p", "a"),
   AUTH: row("a", "a", "a", "a", "p", "a"),
+  // A refused access token is replaced, a refused password is not.
+  "AUTH token": row("a", "a", "a", "a", "a", "a"),
   MAIL: row("a", "a", "a", "a", "p", "a"),
   "RCPT to": row("a", "a", "a", "a", "f", "a"),
   "RCPT cc": row("a", "a", "a", "a", "f", "a"),
@@ -73,6 +76,7 @@ const always: Readonly<Record<Moment, Row>> = {
   EHLO: row("p", "p", "-", "a", "a", "p"),
   STARTTLS: row("p", "p", "-", "p", "p", "p"),
   AUTH: row("p", "p", "-", "p", "p", "p"),
+  "AUTH token": row("p", "p", "-", "p", "p", "p"),
   MAIL: row("p", "p", "-", "p", "p", "p"),
   "RCPT to": row("p", "p", "-", "f", "f", "p"),
   "RCPT cc": row("p", "p", "-", "f", "f", "p"),
@@ -158,7 +162,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
   ): Promise<{ readonly letter: string; readonly wrong: readonly string[] }> {
     cells++;
     const wrong: string[] = [];
-    const secure = moment === "STARTTLS" || moment === "AUTH";
+    const secure = moment === "STARTTLS" || moment.startsWith("AUTH");
     const connecting = secure || moment === "greeting" || moment === "EHLO";
     const behaviour: Behaviour = {
       moment,
@@ -209,6 +213,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
     const account = loopbackAccount(server.port, {
       timeouts: { connection: patience, greeting: patience, socket: patience },
       ...(secure && { security: "starttls", auth: "password", user: "ada", tls: { verify: false } }),
+      ...(server.behaviour.moment === "AUTH token" && { auth: "oauth2" }),
     });
     // Behind a 250 every connection is lost at once, and each one that the next recipient meets costs it an attempt.
     const maxAttempts = server.behaviour.moment === "after 250" ? 20 : quickPace.maxAttempts;
@@ -242,6 +247,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
       logger: silentLogger,
       random: () => 0.5,
       credentials: () => Promise.resolve({ password: "secret" }),
+      accessTokens: new FakeTokens("token").get,
     };
     return runCampaign(plan, ports, { stop: never, abort: never, onProgress: () => {}, onAttempt: () => {} });
   }

@@ -80,7 +80,7 @@ export function secretForms(secret: string, user: string): readonly (string | Bu
 
 /** A field of the accounts panel by its name; it may lie under *Advanced*. */
 export function fieldOf(frame: Frame, name: string): Locator {
-  return frame.locator(`[data-field="${name}"] input`);
+  return frame.locator(`[data-field="${name}"] input:not([type="file"])`);
 }
 
 /** Begins a new account in the accounts panel, which it opens. */

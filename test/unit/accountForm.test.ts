@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { parseAccount, providers } from "../../src/mail/index";
 import { formOf, formProblem, settingsOf } from "../../src/webview/accountForm";
 import { newDraft, restored } from "../../src/webview/pages/drafts";
-import { providerValues, suggestProvider } from "../../src/webview/pages/providerChoice";
+import { authValues, providerValues, suggestProvider, transportValues } from "../../src/webview/pages/providerChoice";
 import type { AccountForm, SettingsState } from "../../src/webview/protocol";
 
 describe("account form", () => {
@@ -81,6 +81,88 @@ describe("account form", () => {
   });
 });
 
+describe("the form of an account that signs in with the browser (R1, R6, R37)", () => {
+  const ofGmail = (values: Partial<AccountForm> = {}): AccountForm => ({
+    ...formOf("work", { provider: "gmail", user: "ada@gmail.com" }),
+    ...values,
+  });
+  const api = { transport: "gmailApi", auth: "oauth2" };
+
+  it("the Gmail API needs no server in the settings, and gets none from what stood in the form before", () => {
+    const form = ofGmail({ ...api, port: "465", security: "tls", servername: "mail.example.com", verify: false });
+    assert.deepEqual(settingsOf(form), {
+      provider: "gmail",
+      transport: "gmailApi",
+      auth: "oauth2",
+      user: "ada@gmail.com",
+    });
+    assert.deepEqual(parseAccount("work", settingsOf(form)).problems, []);
+  });
+
+  it("holds the mail server of a saved Gmail API account, so that turning to SMTP needs no typing", () => {
+    const form = formOf("work", { provider: "gmail", transport: "gmailApi", user: "ada@gmail.com" });
+    assert.deepEqual(
+      [form.transport, form.auth, form.host, form.port, form.security],
+      ["gmailApi", "oauth2", "smtp.gmail.com", "587", "starttls"],
+    );
+    const turned = { ...form, ...transportValues("smtp", undefined) };
+    assert.deepEqual(parseAccount("work", settingsOf(turned)).problems, []);
+    assert.equal(parseAccount("work", settingsOf(turned)).value?.host, "smtp.gmail.com");
+  });
+
+  it("the API brings the sign-in with Google along, and turning back brings back what stood there", () => {
+    const before = ofGmail({ port: "465", security: "tls", caFile: "certs/ca.pem" });
+    const there = { ...before, ...transportValues("gmailApi", undefined) };
+    assert.deepEqual([there.transport, there.auth], ["gmailApi", "oauth2"]);
+    assert.deepEqual({ ...there, ...transportValues("smtp", before.auth) }, before);
+    assert.deepEqual({ ...there, ...authValues("password") }, before);
+    assert.equal({ ...before, ...authValues("oauth2") }.transport, "smtp");
+  });
+
+  it("an access token goes to the provider's own server, whatever server the form held for a password", () => {
+    const form = ofGmail({ auth: "oauth2", host: "evil.example.com", servername: "evil.example.com", verify: false });
+    const { value, problems } = parseAccount("work", settingsOf(form));
+    assert.deepEqual(
+      [value?.host, value?.tls.servername, value?.tls.verify, problems],
+      ["smtp.gmail.com", "", true, []],
+    );
+  });
+
+  it("what was written by hand into the settings is shown as it is, with a click that mends it", () => {
+    const written = { provider: "gmail", auth: "oauth2", host: "evil.example.com", user: "ada@gmail.com" };
+    assert.equal(formOf("work", written).host, "evil.example.com");
+    const found = parseAccount("work", {
+      ...written,
+      security: "none",
+      tls: { verify: false, servername: "a.example" },
+    });
+    assert.deepEqual(
+      found.problems.map(formProblem).map(({ field, severity, mend }) => [field, severity, mend?.values]),
+      [
+        ["host", "error", { host: "smtp.gmail.com" }],
+        ["security", "error", { security: "starttls" }],
+        ["verify", "error", { verify: true }],
+        ["servername", "error", { servername: "" }],
+      ],
+    );
+    const mended = { provider: "gmail", transport: "gmailApi", auth: "password", user: "ada@gmail.com" };
+    assert.deepEqual(parseAccount("work", mended).problems.map(formProblem)[0]?.mend?.values, { auth: "oauth2" });
+    const elsewhere = { provider: "yahoo", auth: "oauth2", user: "ada@yahoo.com" };
+    assert.deepEqual(parseAccount("work", elsewhere).problems.map(formProblem)[0]?.mend?.values, { auth: "password" });
+  });
+
+  it("another provider brings its own way to sign in; at a server of one's own it may stay none", () => {
+    const at = (id: string, form: AccountForm): AccountForm => ({ ...form, ...providerValues(id, form, providers) });
+    const outlook = at("outlook", ofGmail(api));
+    assert.deepEqual([outlook.auth, outlook.transport], ["oauth2", "smtp"]);
+    assert.deepEqual(parseAccount("work", settingsOf(outlook)).problems, []);
+    assert.equal(at("yahoo", outlook).auth, "password");
+    assert.equal(at("custom", outlook).auth, "password");
+    assert.equal(at("enterprise", { ...at("custom", outlook), auth: "none" }).auth, "none");
+    assert.equal(at("gmail", { ...at("custom", outlook), auth: "none" }).auth, "password");
+  });
+});
+
 describe("choosing a provider", () => {
   const state: SettingsState = {
     accounts: [],
@@ -89,6 +171,7 @@ describe("choosing a provider", () => {
     providers,
     trusted: true,
     limits: {},
+    clients: { google: false, microsoft: false },
     select: "",
   };
   const fresh = (values: Partial<AccountForm> = {}): AccountForm => ({ ...newDraft(state).form, ...values });

@@ -2,12 +2,27 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Accounts, type Draft, type Resolution } from "../../src/accounts";
+import { Accounts, type Draft, type Resolution, type SignInEnd } from "../../src/accounts";
 import type { AccountSettings, Level, SettingsScope } from "../../src/config";
+import type { SignInState } from "../../src/heldSignIns";
+import type { AccessTokens, Grant, Granted } from "../../src/mail/index";
 
 type Settings = Record<string, unknown>;
 
 const work: Settings = { host: "smtp.example.com", user: "ada@example.com" };
+
+const gmail: Settings = { provider: "gmail", transport: "gmailApi", user: "ada@gmail.com" };
+
+/** A grant that says which one it is. */
+const grantOf = (name: string): Grant => ({
+  provider: "google",
+  clientId: "client",
+  clientSecret: "the client's secret",
+  refreshToken: `refresh token ${name}`,
+  scopes: ["https://www.googleapis.com/auth/gmail.send"],
+  user: "ada@gmail.com",
+  grantedAt: "2026-11-24T10:00:00.000Z",
+});
 
 /** Everything in an account that decides where, how and as whom a secret is handed over, and how its change is named. */
 const moves: Readonly<Record<string, { readonly more: Settings; readonly changed: string }>> = {
@@ -47,6 +62,12 @@ class Desk {
   httpProxy = "";
   canStore = true;
   root: string | undefined;
+  /** What comes of signing in. */
+  signsIn: SignInEnd = { kind: "signedIn", user: "ada@gmail.com" };
+  /** The provider's answer when an access token is wanted. */
+  refresh: (grant: Grant) => Promise<Granted> = (grant) =>
+    Promise.resolve({ ok: true, grant, token: `token of ${grant.refreshToken}`, expiresInMs: 3_600_000 });
+  microsoftToken: string | undefined;
 
   private readonly settings: AccountSettings<SettingsScope> = {
     read: () =>
@@ -92,6 +113,15 @@ class Desk {
         this.whileAsked();
         return Promise.resolve(this.password);
       },
+    },
+    tokens: {
+      refresh: (_way, grant) => this.refresh(grant),
+      microsoftToken: () => Promise.resolve(this.microsoftToken),
+    },
+    signIn: async (_scope, way) => {
+      if (this.signsIn.kind === "signedIn")
+        await this.accounts.signIns.store(way, { kind: "grant", grant: grantOf("1") });
+      return this.signsIn;
     },
     isTrusted: () => this.trusted,
   });
@@ -630,5 +660,209 @@ describe("accounts", () => {
     assert.equal(desk.accounts.defaultId(undefined), "near");
     desk.defaults = { user: "sandbox" };
     assert.equal(desk.accounts.defaultId(undefined), "sandbox");
+  });
+});
+
+describe("accounts that sign in in the browser", () => {
+  let desk: Desk;
+  beforeEach(() => {
+    desk = new Desk();
+    desk.levels.user = { work: gmail };
+  });
+
+  async function resolved(id = "work"): Promise<Extract<Resolution, { kind: "account" }>> {
+    const resolution = await desk.resolve(id);
+    assert.ok(resolution.kind === "account", JSON.stringify(resolution));
+    return resolution;
+  }
+  const token = async (account: { accessToken: AccessTokens }, refused?: string): Promise<string> => {
+    const reply = await account.accessToken(refused);
+    return reply.ok ? reply.token : reply.failure.text;
+  };
+  const signInOf = async (id = "work"): Promise<SignInState | undefined> =>
+    (await desk.accounts.list(undefined)).find((entry) => entry.id === id)?.signIn;
+  /** The grant as Secret Storage holds it. */
+  const stored = (): string[] =>
+    [...desk.secrets].filter(([key]) => key.startsWith("grant/")).map(([, value]) => value);
+  const revoked: Granted = {
+    ok: false,
+    failure: { class: "account", stage: "auth", text: "Google no longer takes this sign-in.", signIn: true },
+  };
+
+  it("R16 are asked to sign in once, as a missing password is asked for, and not again", async () => {
+    assert.deepEqual(await signInOf(), { kind: "signedOut", user: "", since: "", changes: [] });
+    const account = await resolved();
+    assert.equal(desk.questions.length, 1);
+    assert.match(desk.questions[0] ?? "", /^Sign in with Google to send through ada@gmail\.com\? Nobody is signed in/);
+    assert.equal(await token(account), "token of refresh token 1");
+    await resolved();
+    assert.equal(desk.questions.length, 1);
+    assert.deepEqual(await signInOf(), {
+      kind: "signedIn",
+      user: "ada@gmail.com",
+      since: "2026-11-24T10:00:00.000Z",
+      by: "browser",
+      changes: [],
+    });
+  });
+
+  it("R15 keep the grant in Secret Storage only, and the access token nowhere", async () => {
+    await token(await resolved());
+    const beside = JSON.stringify([desk.levels, [...desk.state], [...desk.secrets.keys()]]);
+    for (const secret of ["refresh token 1", "the client's secret", "token of"]) assert.ok(!beside.includes(secret));
+    assert.equal(stored().length, 1);
+    assert.match(stored()[0] ?? "", /"refreshToken":"refresh token 1"/);
+    assert.ok(![...desk.secrets.values()].join("\n").includes("token of refresh token"));
+  });
+
+  it("are not resolved when the person turns away, or when signing in fails", async () => {
+    desk.agrees = false;
+    assert.deepEqual(await desk.resolve(), { kind: "cancelled" });
+    desk.agrees = true;
+    desk.signsIn = { kind: "cancelled" };
+    assert.deepEqual(await desk.resolve(), { kind: "cancelled" });
+    desk.signsIn = { kind: "failed", text: "Nobody came back from the browser." };
+    assert.deepEqual(await desk.resolve(), { kind: "refused", text: "Nobody came back from the browser.", detail: "" });
+    assert.deepEqual(stored(), []);
+  });
+
+  it("are asked for nothing and handed no token without trust", async () => {
+    const account = await resolved();
+    desk.trusted = false;
+    assert.equal((await desk.resolve()).kind, "refused");
+    assert.equal((await desk.accounts.resolveSignIn(undefined, "work")).kind, "refused");
+    assert.equal(await desk.accounts.endpointHolds(undefined, account), false);
+    assert.equal(desk.questions.length, 1);
+  });
+
+  for (const [name, more, changed] of [
+    ["another user", { user: "eve@gmail.com" }, /user: eve@gmail\.com, was ada@gmail\.com/],
+    ["a proxy", { proxy: "http://evil.example:3128" }, /proxy: http:\/\/evil\.example:3128, was none/],
+    ["another transport", { transport: "smtp" }, /transport: smtp, was gmailApi/],
+    ["another minimum of TLS", { tls: { minVersion: "TLSv1.3" } }, /minimum TLS version/],
+  ] as const) {
+    it(`R16 a grant is not found by ${name}, and the question names what changed`, async () => {
+      const before = await resolved();
+      desk.levels.user = { work: { ...gmail, auth: "oauth2", ...more } };
+      assert.equal((await signInOf())?.kind, "elsewhere");
+      assert.equal(await desk.accounts.endpointHolds(undefined, before), false);
+      desk.agrees = false;
+      assert.equal((await desk.resolve()).kind, "cancelled");
+      assert.match(desk.questions.at(-1) ?? "", changed);
+    });
+  }
+
+  it("a workspace's file cannot borrow the user's grant, and a workspace's account is approved before it signs in", async () => {
+    await resolved();
+    desk.levels.workspace = { work: { ...gmail, proxy: "http://evil.example:3128" } };
+    desk.agrees = false;
+    assert.equal((await desk.accounts.resolveSignIn(undefined, "work")).kind, "cancelled");
+    assert.match(desk.questions.at(-1) ?? "", /^This workspace defines the account work\. Use it\?/);
+  });
+
+  it("go on with their sign-in when they are renamed or change their pace, and lose it when they are removed", async () => {
+    const before = await resolved();
+    const saved = await desk.save({
+      id: "news",
+      level: "user",
+      settings: { ...gmail, limits: { perDay: 100 } },
+      previous: { id: "work", level: "user" },
+    });
+    assert.deepEqual(saved, { kind: "saved" });
+    assert.equal((await signInOf("news"))?.kind, "signedIn");
+    assert.equal(await token(await resolved("news")), "token of refresh token 1");
+    assert.equal(stored().length, 1);
+    assert.notEqual(await token(before), "token of refresh token 1", "the old name opens nothing");
+    assert.equal(desk.questions.length, 1);
+    await desk.accounts.remove(undefined, "news", "user");
+    assert.deepEqual(stored(), []);
+    assert.ok(!JSON.stringify([...desk.state]).includes("ada@gmail.com"), "nobody is remembered");
+  });
+
+  it("share one access token among runs, tests and diagnoses", async () => {
+    let asked = 0;
+    const refresh = desk.refresh;
+    desk.refresh = (grant) => {
+      asked++;
+      return refresh(grant);
+    };
+    const [one, other] = [await resolved(), await resolved()];
+    await Promise.all([token(one), token(other), token(one)]);
+    assert.equal(asked, 1);
+  });
+
+  it("keep a grant that the provider replaced, once", async () => {
+    desk.refresh = () => Promise.resolve({ ok: true, grant: grantOf("2"), token: "a", expiresInMs: 3_600_000 });
+    const account = await resolved();
+    assert.equal(await token(account), "a");
+    assert.match(stored()[0] ?? "", /"refresh token 2"/);
+    desk.refresh = () => Promise.reject(new Error("The same token is still good."));
+    assert.equal(await token(account), "a");
+    // A new window starts from what is stored.
+    assert.equal((await signInOf())?.kind, "signedIn");
+  });
+
+  it("R37 want a new sign-in once the provider takes the grant back, and then a run goes on with it", async () => {
+    const running = await resolved();
+    desk.refresh = () => Promise.resolve(revoked);
+    assert.equal(await token(running), "Google no longer takes this sign-in.");
+    assert.equal((await signInOf())?.kind, "signedOut");
+    assert.equal(desk.questions.length, 1, "nobody is asked in the middle of a run");
+    desk.refresh = () => Promise.resolve({ ok: true, grant: grantOf("1"), token: "new", expiresInMs: 3_600_000 });
+    const again = await resolved();
+    assert.match(desk.questions[1] ?? "", /Google wants a new sign-in/);
+    assert.equal(await token(again), "new");
+  });
+
+  it("hand out nothing after a sign-out, in whichever window that was", async () => {
+    const running = await resolved();
+    assert.equal(await token(running), "token of refresh token 1");
+    for (const key of [...desk.secrets.keys()]) if (key.startsWith("grant/")) desk.secrets.delete(key);
+    assert.match(await token(running), /^Nobody is signed in/);
+    assert.equal((await signInOf())?.kind, "signedOut");
+  });
+
+  it("take up the sign-in of another window", async () => {
+    const running = await resolved();
+    await token(running);
+    const [key = ""] = [...desk.secrets.keys()].filter((one) => one.startsWith("grant/"));
+    desk.secrets.set(key, JSON.stringify({ kind: "grant", grant: grantOf("9") }));
+    assert.equal(await token(running), "token of refresh token 9");
+  });
+
+  it("are signed in to only as they are saved: a draft of another account is not", async () => {
+    const draft: Draft = { id: "new", level: "user", settings: gmail };
+    const resolution = await desk.accounts.resolveDraft(undefined, draft);
+    assert.ok(resolution.kind === "refused");
+    assert.match(resolution.text, /Save the account first/);
+    const same: Draft = { id: "work", level: "user", settings: gmail, previous: { id: "work", level: "user" } };
+    assert.equal((await desk.accounts.resolveDraft(undefined, same)).kind, "account");
+  });
+
+  it("leave the tokens to VS Code where it signs in with Microsoft (R6)", async () => {
+    desk.levels.user = { work: { provider: "outlook", user: "ada@outlook.com" } };
+    const found = await desk.accounts.resolveSignIn(undefined, "work");
+    assert.ok(found.kind === "way");
+    const account = { id: "1", label: "ada@outlook.com" };
+    await desk.accounts.signIns.store(found.way, { kind: "vscode", clientId: "c", account, since: "2026-11-24" });
+    const running = await resolved();
+    desk.microsoftToken = "from VS Code";
+    assert.equal(await token(running), "from VS Code");
+    assert.equal(
+      await token(running, "from VS Code"),
+      "Nobody is signed in to this account. Sign in, then resume: whoever has the message stays out.",
+    );
+    assert.equal((await signInOf())?.kind, "signedOut", "what is refused although it is new wants a person");
+    assert.ok(![...desk.secrets.values()].join("\n").includes("from VS Code"));
+    desk.microsoftToken = undefined;
+    assert.match(await token(running), /^Nobody is signed in/);
+  });
+
+  it("forget sign-ins and OAuth clients with all other secrets", async () => {
+    await resolved();
+    desk.secrets.set("client/google", "{}");
+    assert.equal(await desk.accounts.forgetAll(), 2);
+    assert.equal(desk.secrets.size, 0);
+    assert.equal((await signInOf())?.kind, "signedOut");
   });
 });

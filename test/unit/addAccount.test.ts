@@ -70,6 +70,7 @@ class Desk {
   readonly state = new Map<string, unknown>();
   readonly toasts: { readonly message: string; readonly actions: readonly Action[] }[] = [];
   readonly tested: string[] = [];
+  readonly signedIn: string[] = [];
   readonly opened: string[] = [];
   readonly logged: string[] = [];
   levels: readonly Level[] = ["workspace", "user"];
@@ -106,6 +107,11 @@ class Desk {
     },
     memento: this.memory,
     dialogs: this.person,
+    tokens: {
+      refresh: () => Promise.reject(new Error("Nobody signs in here.")),
+      microsoftToken: () => Promise.reject(new Error("Nobody signs in here.")),
+    },
+    signIn: () => Promise.reject(new Error("Nobody signs in here.")),
     isTrusted: () => true,
   });
 
@@ -123,6 +129,7 @@ class Desk {
       levels: this.levels,
       open: (url) => this.opened.push(url),
       test: (id) => this.tested.push(id),
+      signIn: (id) => this.signedIn.push(id),
     });
     assert.throws(() => this.person.askSecret("", "the end"), /nobody foresaw/, "every answer was asked for");
   }
@@ -138,7 +145,16 @@ describe("Add Account as quick picks", () => {
   beforeEach(() => (desk = new Desk()));
 
   it("R2 R5 R15 adds Gmail by address, keeps the password in Secret Storage and offers the test", async () => {
-    await desk.add("Gmail", "Ada <ada@gmail.com>", "(as it stands)", "(as it stands)", "User", "Save", "abcd efgh");
+    await desk.add(
+      "Gmail",
+      "App password",
+      "Ada <ada@gmail.com>",
+      "(as it stands)",
+      "(as it stands)",
+      "User",
+      "Save",
+      "abcd efgh",
+    );
     assert.deepEqual(desk.settings, {
       user: { gmail: { provider: "gmail", user: "ada@gmail.com", from: "Ada <ada@gmail.com>" } },
     });
@@ -249,7 +265,7 @@ describe("Add Account as quick picks", () => {
   });
 
   it("what was begun can be left behind, and no memory holds a password", async () => {
-    await desk.add("Gmail", "ada@gmail.com", "(as it stands)", "(as it stands)", "User", undefined);
+    await desk.add("Gmail", "App password", "ada@gmail.com", "(as it stands)", "(as it stands)", "User", undefined);
     assert.equal(desk.person.find("Save it, or change something").offered[0], "$(save) Save|gmail|");
     await desk.add("Start over", "Yahoo", undefined);
     await desk.add("Go on", "ada@yahoo.com", "(as it stands)", "(as it stands)", "User", "Save", "hunter2");
@@ -283,7 +299,7 @@ describe("Add Account as quick picks", () => {
       "ada@example.com",
       "office",
     ] as const;
-    await desk.add(...start, "User", "Provider", "Microsoft 365", "Save", undefined);
+    await desk.add(...start, "User", "Provider", "Microsoft 365", "Password", "Save", undefined);
     assert.deepEqual(desk.settings.user?.office, { provider: "microsoft365", user: "ada@example.com" });
   });
 
@@ -352,10 +368,48 @@ describe("Add Account as quick picks", () => {
     assert.deepEqual(desk.stored(), ["for-the-second"]);
   });
 
-  it("R6 a provider that takes no password asks for none and says what to do instead", async () => {
-    await desk.add("Outlook", "ada@outlook.com", "(as it stands)", "(as it stands)", "User", "Save");
+  it("R1 adds Gmail through its API: signs in with Google, asks for no password and offers the sign-in", async () => {
+    const end = ["ada@gmail.com", "(as it stands)", "(as it stands)", "User", "Save"] as const;
+    await desk.add("Gmail", "Sign in with Google", "Gmail API", ...end);
+    assert.deepEqual(desk.settings.user, {
+      gmail: { provider: "gmail", transport: "gmailApi", auth: "oauth2", user: "ada@gmail.com" },
+    });
+    assert.match(desk.person.find("How do you want to sign in?").offered[1] ?? "", /OAuth client of your own/);
+    assert.match(desk.person.find("What should mails be sent through?").offered[0] ?? "", /^Gmail API\|recommended\|/);
+    const review = desk.person.find("Save it, or change something").offered.join("\n");
+    assert.match(review, /Sign-in\|Sign in with Google/);
+    assert.doesNotMatch(review, /password|Port and encryption/);
     assert.deepEqual(desk.stored(), []);
-    assert.equal(desk.toasts.length, 1);
+    const [toast] = desk.toasts;
+    toast?.actions.find(({ title }) => title === "Sign In")?.run();
+    assert.deepEqual([desk.signedIn, desk.tested], [["gmail"], []]);
+  });
+
+  it("R1 signs in with Google for Gmail's mail server too, and the way can be changed before saving", async () => {
+    const end = ["ada@gmail.com", "(as it stands)", "(as it stands)", "User"] as const;
+    await desk.add("Gmail", "Sign in with Google", "Gmail's mail server", ...end, "Save");
+    assert.deepEqual(desk.settings.user?.gmail, { provider: "gmail", auth: "oauth2", user: "ada@gmail.com" });
+    const change = ["Sign-in", "App password", "Save", "abcd"] as const;
+    await desk.add("Gmail", "Sign in with Google", "Gmail API", ...end, ...change);
+    assert.deepEqual(desk.settings.user?.["gmail-2"], { provider: "gmail", user: "ada@gmail.com" });
+    assert.deepEqual(desk.stored(), ["abcd"]);
+  });
+
+  it("R6 Outlook.com takes no password: it asks for none, and offers to sign in with Microsoft", async () => {
+    await desk.add("Outlook", "ada@outlook.com", "(as it stands)", "(as it stands)", "User", "Save");
+    assert.deepEqual(desk.settings.user?.outlook, { provider: "outlook", auth: "oauth2", user: "ada@outlook.com" });
+    assert.deepEqual(desk.stored(), []);
+    assert.deepEqual(
+      desk.toasts.map(({ message, actions }) => [message, actions.map(({ title }) => title)]),
+      [["The account is saved. Sign in to send through it.", ["Sign In"]]],
+    );
+  });
+
+  it("R6 Microsoft 365 leaves the choice: a password as before, or the browser", async () => {
+    const end = ["ada@example.com", "(as it stands)", "(as it stands)", "User", "Save"] as const;
+    await desk.add("Microsoft 365", "Sign in with Microsoft", ...end);
+    const { microsoft365 } = desk.settings.user ?? {};
+    assert.deepEqual(microsoft365, { provider: "microsoft365", auth: "oauth2", user: "ada@example.com" });
   });
 
   it("R7 opens the page where an app password is made, and comes back", async () => {
@@ -368,7 +422,7 @@ describe("Add Account as quick picks", () => {
   it("asks for no place where there is only one, and keeps the answers when the settings cannot be written", async () => {
     desk.levels = ["user"];
     desk.writable = false;
-    await desk.add("Gmail", "ada@gmail.com", "(as it stands)", "(as it stands)", "Save", "abcd");
+    await desk.add("Gmail", "App password", "ada@gmail.com", "(as it stands)", "(as it stands)", "Save", "abcd");
     assert.equal(desk.toasts.at(-1)?.message, "The account could not be saved. The log says why.");
     assert.deepEqual(desk.logged, ["settings.json has errors"]);
     desk.writable = true;

@@ -6,21 +6,32 @@ import type {
   LimitName,
   ProviderFacts,
   SettingsState,
+  SignInProvider,
+  SignInState,
   TypedSecrets,
 } from "../protocol";
+import { isIdle } from "../protocol";
 import type { FieldOptions, Message } from "./controls";
 import { Check, Choice, linkButton, messageBox, TextLine } from "./controls";
 import { apply, element, icon } from "./dom";
-import { providerValues, suggestProvider } from "./providerChoice";
+import { authValues, providerValues, suggestProvider, transportValues } from "./providerChoice";
+import type { SignInPhase } from "./signInBox";
+import { signInBox } from "./signInBox";
 
 /** What the form shows of an account. */
 export interface Editing {
+  /** The page's key for the account. */
+  readonly key: string;
   readonly form: AccountForm;
   readonly level: AccountLevel;
   readonly typed: TypedSecrets;
   /** As it is saved; undefined for a new account. */
   readonly saved: { readonly form: AccountForm; readonly level: AccountLevel } | undefined;
   readonly secret: SettingsState["accounts"][number]["secret"];
+  readonly signIn: SignInState | undefined;
+  readonly signInPhase: SignInPhase;
+  /** Something is not saved. */
+  readonly modified: boolean;
   /** Fields that the person has been in; what is missing elsewhere is not yet a mistake. */
   readonly touched: ReadonlySet<string>;
   readonly problems: readonly FormProblem[];
@@ -37,6 +48,12 @@ export interface EditorActions {
   levelChanged(level: AccountLevel): void;
   left(field: keyof AccountForm): void;
   forgetPassword(): void;
+  signIn(): void;
+  cancelSignIn(): void;
+  signOut(): void;
+  /** Stores an OAuth client; what is wrong with it, empty when nothing is. */
+  takeClient(provider: SignInProvider, text: string): Promise<string>;
+  openGuide(provider: SignInProvider): void;
 }
 
 /** The form. */
@@ -48,6 +65,8 @@ export interface AccountEditor {
   focusFirst(): void;
   /** Turns to a field by its name, opening the section that hides it. */
   focusField(name: keyof AccountForm | keyof TypedSecrets): void;
+  /** Presses the button that signs in. */
+  startSignIn(): void;
 }
 
 type TextName = { [K in keyof AccountForm]: AccountForm[K] extends string ? K : never }[keyof AccountForm];
@@ -86,6 +105,20 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     description: "Where the account lives: each region has its own server and its own password.",
     onChange: () => actions.filled({ host: region.value }),
   });
+  const auth = new Choice({
+    ...options("auth", "Sign In With"),
+    onChange: () => actions.filled(authValues(auth.value)),
+  });
+  /** What an account signed in with before the Gmail API was chosen for it. */
+  let beforeApi: { readonly key: string; readonly auth: string } | undefined;
+  const transport = new Choice({
+    ...options("transport", "Send Through"),
+    onChange: () => {
+      if (transport.value === "gmailApi") beforeApi = { key, auth: current?.auth ?? "password" };
+      const before = beforeApi?.key === key ? beforeApi.auth : undefined;
+      actions.filled(transportValues(transport.value, before));
+    },
+  });
   const fields = {
     provider,
     name: line("name", "Account Name", "How campaigns and commands name this account."),
@@ -98,7 +131,8 @@ export function accountEditor(actions: EditorActions): AccountEditor {
         "STARTTLS must succeed before anything is sent; TLS is encrypted from the start.",
       ),
     ),
-    auth: new Choice(options("auth", "Authentication")),
+    auth,
+    transport,
     user: line("user", "User Name"),
     from: line("from", "From", "Sender of campaigns that name none, such as Ada <ada@example.com>."),
     replyTo: line("replyTo", "Reply-To", "Where answers go, when not to the sender."),
@@ -159,17 +193,24 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     ["TLSv1.2", "TLS 1.2"],
     ["TLSv1.3", "TLS 1.3"],
   ]);
-  fields.auth.offer([
-    ["password", "User name and password"],
-    ["none", "None"],
+  transport.offer([
+    ["smtp", "Gmail's mail server (SMTP)"],
+    ["gmailApi", "Gmail API"],
   ]);
 
   const formMessages = element("div", { class: "form-messages" });
   const suggestion = element("div", { class: "field-messages" });
   const forget = linkButton("Forget Password", () => actions.forgetPassword());
+  const signIn = signInBox({
+    signIn: () => actions.signIn(),
+    takeClient: (who, text) => actions.takeClient(who, text),
+    cancel: () => actions.cancelSignIn(),
+    signOut: () => actions.signOut(),
+    openGuide: (who) => actions.openGuide(who),
+  });
   const sections = {
     server: section("Server", fields.host, fields.port, fields.security),
-    signIn: section("Sign-In", fields.auth, fields.user, password),
+    signIn: section("Sign-In", fields.auth, fields.transport, fields.user, password, signIn),
     sender: section("Sender", fields.from, fields.replyTo),
     security: section("Security", fields.verify, fields.caFile, fields.servername, fields.minVersion),
     network: section(
@@ -206,6 +247,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
   password.append(forget);
 
   let providers: readonly ProviderFacts[] = [];
+  let key = "";
   let current: AccountForm | undefined;
 
   /** A server of the person's own needs its name and maybe a CA file: these come first there, and last where they are known. */
@@ -242,6 +284,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     element: root,
     focusFirst: () => fields.provider.focus(),
     focusField,
+    startSignIn: () => signIn.start(),
     focusFirstError: (problems) => {
       const wrong = new Set(problems.filter((problem) => problem.severity === "error").map((problem) => problem.field));
       const first = (Object.keys(fields) as (keyof AccountForm)[])
@@ -252,6 +295,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
     show: (editing, state) => {
       const { form, saved, secret } = editing;
       ({ providers } = state);
+      ({ key } = editing);
       current = form;
       const facts = providers.find((one) => one.id === form.provider);
 
@@ -264,18 +308,26 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       if (facts?.hosts !== undefined && region.value !== form.host) region.value = form.host;
       level.offer(state.levels.map(({ level, label }) => [level, `${label} settings`]));
       level.visible = state.levels.length > 1;
+      auth.offer(waysToSignIn(facts));
       for (const name of Object.keys(fields) as (keyof AccountForm)[]) {
         const field = fields[name];
         if (field.value !== form[name]) (field as { value: string | boolean }).value = form[name];
         field.mark(saved !== undefined && saved.form[name] !== form[name]);
-        field.show(messagesFor(name, editing, actions));
+        const messages = messagesFor(name, editing, actions);
+        field.show(messages);
+        field.visible = (!isIdle(name, form) && applies(name, form, facts)) || messages.length > 0;
       }
+      for (const each of [sections.server, sections.security])
+        each.hidden = [...each.querySelectorAll<HTMLElement>(".field")].every((field) => field.hidden);
       reveal();
       if (level.value !== editing.level) level.value = editing.level;
       level.mark(saved !== undefined && saved.level !== editing.level);
       level.describe(levelDescriptions[editing.level]);
 
-      const server = `Sends through ${form.host}, port ${form.port}.`;
+      const server =
+        form.transport === "gmailApi"
+          ? "Sends through the Gmail API."
+          : `Sends through ${form.host}, port ${form.port}.`;
       fields.provider.describe(
         [ownServer ? "" : server, facts?.note ?? (ownServer ? "Fills in host, port and encryption." : "")]
           .join(" ")
@@ -283,8 +335,20 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       );
       fields.user.describe(facts?.userHint ?? "Often your full e-mail address.");
       password.describe(facts?.passwordHint ?? "", passwordPage(facts));
-      fields.proxyUser.visible = form.proxy.trim() !== "" || form.proxyUser !== "";
-      fields.user.visible = password.visible = form.auth !== "none";
+      auth.describe(facts?.retired ?? "");
+      transport.describe(waysToSend[form.auth === "oauth2" ? "token" : "password"]);
+      password.visible = form.auth === "password";
+      signIn.element.hidden = form.auth !== "oauth2" || facts?.oauth === undefined;
+      if (form.auth === "oauth2" && facts?.oauth !== undefined)
+        signIn.show({
+          key,
+          provider: facts.oauth,
+          state: saved?.form.auth === "oauth2" ? editing.signIn : undefined,
+          modified: editing.modified,
+          moved: isMoved(editing),
+          hasClient: state.clients[facts.oauth],
+          phase: editing.signInPhase,
+        });
       // The user of VS Code's own proxy stands in that setting.
       proxyPassword.visible =
         form.proxyUser.trim() !== "" || form.proxy.trim() === "vscode" || editing.typed.proxyPassword !== "";
@@ -297,7 +361,7 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       forget.hidden = secret.kind !== "stored";
       fields.from.placeholder = form.user.includes("@") ? form.user : "";
       fields.servername.placeholder = form.host;
-      const usual = state.limits[facts?.id ?? "custom"];
+      const usual = state.limits[form.transport === "gmailApi" ? "gmailApi" : (facts?.id ?? "custom")];
       for (const name of limitNames) fields[name].placeholder = String(usual?.[name] ?? 0);
 
       const whole = editing.problems.filter((problem) => problem.field === "");
@@ -312,6 +376,44 @@ export function accountEditor(actions: EditorActions): AccountEditor {
       }
     },
   };
+}
+
+/** What differs between the two ways to send with Gmail, by what one signs in with. */
+const waysToSend = {
+  password: "The Gmail API needs no app password: one signs in with Google, and it works where mail ports are blocked.",
+  token:
+    "The Gmail API works where mail ports are blocked and is allowed to send mail, nothing else. The mail server asks for access to the whole mailbox.",
+} as const;
+
+const providerNames = { google: "Google", microsoft: "Microsoft" } as const;
+
+/** The ways to sign in at a provider, for people. */
+function waysToSignIn(facts: ProviderFacts | undefined): readonly (readonly [value: string, label: string])[] {
+  const oauth = facts?.oauth;
+  if (facts === undefined || oauth === undefined)
+    return [
+      ["password", "User name and password"],
+      ["none", "None"],
+    ];
+  const password = oauth === "google" ? "App password" : "User name and password";
+  return facts.auths.map((auth) => [auth, auth === "oauth2" ? `Sign in with ${providerNames[oauth]}` : password]);
+}
+
+/** Whether a field is a question for this provider at all. */
+function applies(name: keyof AccountForm, form: AccountForm, facts: ProviderFacts | undefined): boolean {
+  switch (name) {
+    case "transport":
+      return form.provider === "gmail" || form.transport !== "smtp";
+    case "auth":
+      // One way only is no choice.
+      return waysToSignIn(facts).length > 1 || waysToSignIn(facts)[0]?.[0] !== form.auth;
+    case "user":
+      return form.auth !== "none";
+    case "proxyUser":
+      return form.proxy.trim() !== "" || form.proxyUser !== "";
+    default:
+      return true;
+  }
 }
 
 function section(title: string, ...fields: readonly { readonly element: HTMLElement }[]): HTMLElement {
@@ -342,8 +444,9 @@ function messageOf({ severity, message, mend }: FormProblem, actions: EditorActi
   return { severity, text: message, action: { title: mend.title, run: () => actions.filled(mend.values) } };
 }
 
-/** The fields that a stored password is bound to. */
+/** The fields that a stored password, or a sign-in, is bound to. */
 const endpointFields = [
+  "transport",
   "host",
   "port",
   "security",
@@ -358,7 +461,7 @@ const endpointFields = [
 ] as const;
 
 function isMoved({ form, saved }: Editing): boolean {
-  return saved !== undefined && endpointFields.some((name) => form[name] !== saved.form[name]);
+  return saved !== undefined && endpointFields.some((name) => !isIdle(name, form) && form[name] !== saved.form[name]);
 }
 
 function passwordMessages(editing: Editing, facts: ProviderFacts | undefined): readonly Message[] {

@@ -1,5 +1,5 @@
 /** The list of accounts on the left. */
-import type { SettingsState } from "../protocol";
+import type { AccountCard, AccountForm, SettingsState } from "../protocol";
 import { button } from "./controls";
 import { element } from "./dom";
 import type { Draft } from "./drafts";
@@ -10,6 +10,8 @@ interface ListItem {
   readonly key: string;
   readonly title: string;
   readonly detail: string;
+  /** Who is signed in with the browser, where that is how the account signs in. */
+  readonly signIn: string;
   readonly isDefault: boolean;
   /** Something is not saved. */
   readonly modified: boolean;
@@ -84,7 +86,12 @@ function fillRow(row: HTMLLIElement, item: ListItem, selected: boolean): void {
   if (item.broken) title.append(element("span", { class: "badge badge-error", text: "needs attention" }));
   if (item.modified)
     title.append(element("span", { class: "dirty", attributes: { role: "img", "aria-label": "unsaved changes" } }));
-  target.replaceChildren(title, element("span", { class: "account-detail", text: item.detail }));
+  target.replaceChildren(
+    title,
+    ...[item.detail, item.signIn]
+      .filter((line) => line !== "")
+      .map((text) => element("span", { class: "account-detail", text })),
+  );
   target.classList.toggle("selected", selected);
   if (selected) target.setAttribute("aria-current", "true");
   else target.removeAttribute("aria-current");
@@ -101,7 +108,10 @@ export function listItems(
     return {
       key,
       title: card.id,
-      detail: [card.form.host, labels.get(card.level)].filter((part) => part !== "" && part !== undefined).join(" · "),
+      detail: [serverOf(card.form), labels.get(card.level)]
+        .filter((part) => part !== "" && part !== undefined)
+        .join(" · "),
+      signIn: signInLine(card),
       isDefault: card.id === defaultId,
       modified: drafts.has(key),
       broken: card.problems.some((problem) => problem.severity === "error"),
@@ -115,6 +125,7 @@ export function listItems(
       key: sandboxKey,
       title: "Sandbox",
       detail: "Built in · nothing leaves this machine",
+      signIn: "",
       isDefault: defaultId === sandboxKey,
       modified: false,
       broken: false,
@@ -122,11 +133,29 @@ export function listItems(
   ];
 }
 
+function serverOf({ transport, host }: AccountForm): string {
+  return transport === "gmailApi" ? "Gmail API" : host;
+}
+
+function signInLine({ signIn }: AccountCard): string {
+  switch (signIn?.kind) {
+    case undefined:
+      return "";
+    case "signedIn":
+      return signIn.user === "" ? "Signed in" : `Signed in as ${signIn.user}`;
+    case "signedOut":
+      return "Not signed in";
+    case "elsewhere":
+      return "Signed in for another setup";
+  }
+}
+
 function itemOfNew({ form }: Draft): ListItem {
   return {
     key: newKey,
     title: form.name.trim() === "" ? "New account" : form.name,
-    detail: form.host === "" ? "Not saved yet" : `${form.host} · not saved yet`,
+    detail: serverOf(form) === "" ? "Not saved yet" : `${serverOf(form)} · not saved yet`,
+    signIn: "",
     isDefault: false,
     modified: true,
     broken: false,

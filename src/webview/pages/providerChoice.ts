@@ -14,12 +14,31 @@ export function providerValues(
     facts.host === "" && current !== undefined && !isPreset(current.host, providers) ? current.host : facts.host;
   return {
     provider: id,
+    transport: "smtp",
+    auth: authAt(facts, current),
     host,
     ...(first === undefined ? {} : { port: String(first.port), security: first.security }),
     ...(facts.user === undefined ? {} : { user: facts.user }),
     delay: "",
     connections: "",
   };
+}
+
+/** A provider says how one signs in there; at a server of one's own, it may also be that one does not. */
+function authAt({ host, auths }: ProviderFacts, current: AccountForm | undefined): string {
+  const own = host === "" && current !== undefined && current.auth !== "oauth2";
+  return own ? current.auth : (auths[0] ?? "password");
+}
+
+/** What choosing a way to sign in fills in: an app password is of no use to the Gmail API. */
+export function authValues(auth: string): Partial<AccountForm> {
+  return auth === "oauth2" ? { auth } : { auth, transport: "smtp" };
+}
+
+/** What choosing a way to send fills in. Turning back from the Gmail API brings back `before`, the sign-in that stood there. */
+export function transportValues(transport: string, before: string | undefined): Partial<AccountForm> {
+  if (transport === "gmailApi") return { transport, auth: "oauth2" };
+  return { transport, ...(before === undefined ? {} : { auth: before }) };
 }
 
 /** A provider that an address of the form lives at, and what one click fills in. */

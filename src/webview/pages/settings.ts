@@ -30,6 +30,8 @@ import {
   sandboxKey,
 } from "./drafts";
 import { outcomeBar } from "./outcomeBar";
+import type { SavedAccount } from "./signInFlow";
+import { SignInFlow } from "./signInFlow";
 
 /** What survives a reload of the window: everything but passwords. */
 interface KeptState {
@@ -72,9 +74,21 @@ const editor = accountEditor({
     const card = selectedCard();
     if (card !== undefined) run(host.request("forgetPassword", card.id));
   },
+  signIn,
+  cancelSignIn: () => flow.cancel(),
+  signOut: () => {
+    const card = selectedCard();
+    if (card !== undefined) run(host.request("signOut", card.id, card.level));
+  },
+  takeClient: async (provider, text) => {
+    const reply = await host.request("takeClient", provider, text);
+    return reply.kind === "failed" ? reply.text : "";
+  },
+  openGuide: (provider) => host.event("openGuide", provider),
 });
+const flow = new SignInFlow(host, render);
 const bar = outcomeBar({
-  save,
+  save: () => void save(),
   test: () => test(false),
   cancelTest: () => host.event("cancelTest"),
   sendTestMail: () => test(true),
@@ -93,7 +107,7 @@ document.getElementById("page")?.append(list.element, element("div", { class: "d
 document.addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
   event.preventDefault();
-  save();
+  void save();
 });
 
 run(start());
@@ -106,6 +120,7 @@ async function start(): Promise<void> {
   for (const [key, draft] of restored(unsaved)) drafts.set(key, draft);
   selected = before?.selected ?? unsaved[0]?.[0] ?? "";
   show(await host.request("load"));
+  if (adding) add();
 }
 
 /** Takes over a new state; what is being edited stays as it is. */
@@ -136,7 +151,10 @@ function select(key: string): void {
   detail.scrollTop = 0;
 }
 
+/** The person was quicker than the first state. */
+let adding = false;
 function add(): void {
+  adding = state === undefined;
   if (state === undefined) return;
   if (!drafts.has(newKey)) drafts.set(newKey, newDraft(state));
   bar.clear();
@@ -155,6 +173,7 @@ function edit(change: (draft: Draft) => Partial<Draft>): void {
   if (card === undefined || isModified(draft, card)) drafts.set(selected, draft);
   else drafts.delete(selected);
   bar.clear();
+  flow.forget(selected);
   check(selected, draft);
   render();
 }
@@ -183,39 +202,47 @@ function check(key: string, { form, level, previous }: Draft): void {
   }, 120);
 }
 
-function save(): void {
+/** Saves what is edited; undefined where that did not work, which the bar then says. */
+async function save(): Promise<SavedAccount | undefined> {
   const draft = currentDraft();
-  if (draft === undefined || saving) return;
+  if (draft === undefined || saving) return undefined;
   const key = selected;
   saving = true;
   endTest();
   bar.busy("Saving…");
-  run(
-    host
-      .request("save", editOf(draft), draft.typed)
-      .then(async (reply) => {
-        switch (reply.kind) {
-          case "saved":
-            settle(key, draft);
-            waiting = await host.request("load");
-            bar.say("pass", "Saved.");
-            break;
-          case "problems":
-            showProblems(key, draft, reply.problems);
-            break;
-          case "failed":
-            bar.say("error", "The settings could not be written.", { who: "The reason", words: reply.text });
-            break;
-          case "cancelled":
-            bar.clear();
-        }
-      })
-      .finally(() => {
-        saving = false;
-        if (waiting !== undefined) show(waiting);
-        waiting = undefined;
-      }),
-  );
+  try {
+    const reply = await host.request("save", editOf(draft), draft.typed);
+    switch (reply.kind) {
+      case "saved":
+        settle(key, draft);
+        waiting = await host.request("load");
+        bar.say("pass", "Saved.");
+        return { id: draft.form.name.trim(), level: draft.level };
+      case "problems":
+        showProblems(key, draft, reply.problems);
+        break;
+      case "failed":
+        bar.say("error", "The settings could not be written.", { who: "The reason", words: reply.text });
+        break;
+      case "cancelled":
+        bar.clear();
+    }
+  } catch (error) {
+    complain(error);
+  } finally {
+    saving = false;
+    if (waiting !== undefined) show(waiting);
+    waiting = undefined;
+  }
+  return undefined;
+}
+
+/** Saves what is not saved, then signs in: a sign-in belongs to an account of the settings. */
+function signIn(): void {
+  const card = selectedCard();
+  const saved =
+    drafts.has(selected) || card === undefined ? save : () => Promise.resolve({ id: card.id, level: card.level });
+  run(flow.signIn(saved));
 }
 
 /** After saving: what was typed in the meantime goes on as a draft of the saved account. */
@@ -277,6 +304,7 @@ function endTest(): void {
 /** Does what a step of a test offers; whether it helps, the person finds out by testing again. */
 function mend(fix: TestFix): void {
   if (fix.kind === "field") editor.focusField(fix.field);
+  if (fix.kind === "signIn") editor.startSignIn();
   if (fix.kind !== "set") return;
   edit((draft) => filled(draft, fix.values, state?.accounts ?? []));
   bar.say("information", "Filled in. Test again to see whether that helps.");
@@ -340,11 +368,15 @@ function keep(unsaved: KeptDrafts): void {
 
 function editingOf(draft: Draft, card: AccountCard | undefined): Editing {
   return {
+    key: selected,
     form: draft.form,
     level: draft.level,
     typed: draft.typed,
     saved: card === undefined ? undefined : { form: card.form, level: card.level },
     secret: card?.secret ?? { kind: "none", changes: [] },
+    signIn: card?.signIn,
+    signInPhase: flow.phaseOf(selected),
+    modified: drafts.has(selected),
     touched: card === undefined ? draft.touched : new Set(Object.keys(draft.form)),
     problems: draft.problems,
   };
@@ -364,11 +396,13 @@ function remove({ id, level }: AccountCard): void {
 
 /** Waits for something in the background; what fails is said at the bottom of the form. */
 function run(work: Promise<unknown>): void {
-  work.catch((error: unknown) => {
-    bar.element.hidden = false;
-    bar.say("error", "That did not work. The log of Bulk Mail says more.", {
-      who: "What went wrong",
-      words: error instanceof Error ? error.message : String(error),
-    });
+  work.catch(complain);
+}
+
+function complain(error: unknown): void {
+  bar.element.hidden = false;
+  bar.say("error", "That did not work. The log of Bulk Mail says more.", {
+    who: "What went wrong",
+    words: error instanceof Error ? error.message : String(error),
   });
 }

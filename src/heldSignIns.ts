@@ -1,0 +1,230 @@
+/** Who is signed in: grants in Secret Storage, and the access tokens got with them, which stay in memory. */
+import { endpointHash, GrantTokens, ownFailures, signedOut, systemClock } from "./mail/index";
+import type { AccessTokens, Account, Clock, Credentials, Endpoint, Grant, Granted, TokenReply } from "./mail/index";
+import type { Secrets, SignInNote } from "./secrets";
+import type { OAuthWay } from "./workerProtocol";
+
+/** An account whose person signs in, and the way to its provider. */
+export interface SignInWay {
+  /** The id under which its secrets are stored. */
+  readonly id: string;
+  readonly account: Account;
+  readonly endpoint: Endpoint;
+  readonly root: string | undefined;
+  readonly caSha256: string | undefined;
+  /** For a proxy on the way. */
+  readonly credentials: Credentials;
+}
+
+/** A Microsoft account of VS Code's own authentication. */
+export interface MicrosoftAccount {
+  readonly id: string;
+  readonly label: string;
+}
+
+/** What is stored of a sign-in. It never leaves Secret Storage but for the worker that talks to the provider. */
+export type SignedIn =
+  | { readonly kind: "grant"; readonly grant: Grant }
+  /** VS Code keeps the tokens. */
+  | {
+      readonly kind: "vscode";
+      readonly clientId: string;
+      readonly account: MicrosoftAccount;
+      /** ISO 8601. */
+      readonly since: string;
+    };
+
+/** What a person sees of it. */
+export interface SignInState {
+  /** `elsewhere`: signed in for another endpoint, which is of no use here. */
+  readonly kind: "signedIn" | "signedOut" | "elsewhere";
+  /** The address that signed in; empty where nobody did. */
+  readonly user: string;
+  /** ISO 8601; empty where nobody did. */
+  readonly since: string;
+  /** What differs, for `elsewhere`. */
+  readonly changes: readonly string[];
+  /** In our own browser flow, or by VS Code's own authentication; undefined where nobody did. */
+  readonly by?: SignInNote["by"];
+}
+
+/** What sign-ins ask of the outside. */
+export interface SignInTokens {
+  /** Gets another access token from the provider. */
+  refresh(way: OAuthWay, grant: Grant): Promise<Granted>;
+  /** An access token of VS Code's own Microsoft authentication, got without a question; undefined when there is none. */
+  microsoftToken(clientId: string, account: MicrosoftAccount): Promise<string | undefined>;
+  readonly clock?: Clock;
+}
+
+/** An access token that came with its grant. */
+interface FirstToken {
+  readonly token: string;
+  readonly expiresInMs: number;
+}
+
+interface Held {
+  /** Every text under which this grant was stored: the provider may have given a newer one on the way. */
+  readonly texts: Set<string>;
+  readonly get: AccessTokens;
+  /** As whoever asked last goes: the password of the proxy may be another one by now. */
+  way: SignInWay;
+}
+
+/** Sign-ins by account and endpoint, bound to it as passwords are. */
+export class HeldSignIns {
+  private readonly held = new Map<string, Held>();
+
+  constructor(
+    private readonly secrets: Secrets,
+    private readonly tokens: SignInTokens,
+    private readonly changed: () => void,
+  ) {}
+
+  async state(id: string, endpoint: Endpoint): Promise<SignInState> {
+    const state = await this.secrets.state("grant", id, endpoint);
+    const note = state.kind === "none" ? undefined : await this.secrets.signInNote(id, endpoint);
+    const who = { user: note?.user ?? "", since: note?.since ?? "", ...(note === undefined ? {} : { by: note.by }) };
+    switch (state.kind) {
+      case "stored":
+        return { kind: note?.ended === true ? "signedOut" : "signedIn", ...who, changes: [] };
+      case "elsewhere":
+        return { kind: "elsewhere", ...who, changes: state.changes };
+      case "none":
+      case "lost":
+        return { kind: "signedOut", ...who, changes: [] };
+    }
+  }
+
+  async get(id: string, endpoint: Endpoint): Promise<SignedIn | undefined> {
+    return parseSignedIn(await this.secrets.get("grant", id, endpoint));
+  }
+
+  /** Stores a sign-in in place of the one before; `first` is the access token that came along. Rejects with VS Code's reason. */
+  async store(way: SignInWay, signedIn: SignedIn, first?: FirstToken): Promise<void> {
+    const text = await this.write(way.id, way.endpoint, signedIn);
+    this.held.set(nameOf(way.id, way.endpoint), this.hold(way, signedIn, text, first));
+    this.changed();
+  }
+
+  /** Forgets grant and access token. */
+  async forget(id: string, endpoint: Endpoint): Promise<void> {
+    this.held.delete(nameOf(id, endpoint));
+    await this.secrets.forget(id, endpoint, "grant");
+    this.changed();
+  }
+
+  /** Lets a renamed account keep its sign-in. */
+  async move(from: string, to: string, endpoint: Endpoint): Promise<void> {
+    const kept = await this.get(from, endpoint);
+    if (kept !== undefined) await this.write(to, endpoint, kept);
+  }
+
+  /**
+   * Hands out access tokens of whoever is signed in when one is asked for, so that a run goes on with a new sign-in and stops at a
+   * sign-out. Asks nobody, and never throws.
+   */
+  tokensOf(way: SignInWay): AccessTokens {
+    return async (refused) => {
+      try {
+        const { get, text } = await this.holding(way);
+        const reply = await get(refused);
+        if (!reply.ok && reply.failure.signIn === true && text !== undefined) await this.ended(way, text);
+        return reply;
+      } catch {
+        // VS Code could not be asked, or the thread that talks to the provider died.
+        return unreadable;
+      }
+    };
+  }
+
+  /** What is stored now decides, in whichever window it was stored. */
+  private async holding(way: SignInWay): Promise<{ readonly get: AccessTokens; readonly text: string | undefined }> {
+    const name = nameOf(way.id, way.endpoint);
+    const text = await this.secrets.get("grant", way.id, way.endpoint);
+    const signedIn = parseSignedIn(text);
+    if (text === undefined || signedIn === undefined) {
+      this.held.delete(name);
+      return { get: () => Promise.resolve(signedOut), text: undefined };
+    }
+    const before = this.held.get(name);
+    if (before?.texts.has(text) === true) {
+      before.way = way;
+      return { get: before.get, text };
+    }
+    const held = this.hold(way, signedIn, text);
+    this.held.set(name, held);
+    return { get: held.get, text };
+  }
+
+  private async write(id: string, endpoint: Endpoint, signedIn: SignedIn): Promise<string> {
+    const text = JSON.stringify(signedIn);
+    await this.secrets.store("grant", id, endpoint, text);
+    await this.secrets.noteSignIn(id, endpoint, noteOf(signedIn));
+    return text;
+  }
+
+  private hold(way: SignInWay, signedIn: SignedIn, text: string, first?: FirstToken): Held {
+    const texts = new Set([text]);
+    if (signedIn.kind === "vscode") return { texts, get: this.microsoft(signedIn), way };
+    const rotated = async (grant: Grant): Promise<void> => {
+      const newer = JSON.stringify({ kind: "grant", grant } satisfies SignedIn);
+      // Somebody may have signed out meanwhile, or in again: then this one is of no use any more.
+      const stored = await this.secrets.get("grant", way.id, way.endpoint);
+      if (stored === undefined || !texts.has(stored)) return;
+      texts.add(newer);
+      await this.secrets.store("grant", way.id, way.endpoint, newer);
+    };
+    const tokens = new GrantTokens(
+      signedIn.grant,
+      (grant) => this.tokens.refresh(oauthWay(held.way), grant),
+      this.tokens.clock ?? systemClock,
+      // What cannot be stored counts as long as this window lives.
+      rotated,
+      first,
+    );
+    const held: Held = { texts, get: tokens.get, way };
+    return held;
+  }
+
+  /** VS Code renews its tokens itself: one that comes again after it was refused is of no use. */
+  private microsoft({ clientId, account }: Extract<SignedIn, { kind: "vscode" }>): AccessTokens {
+    return async (refused) => {
+      const token = await this.tokens.microsoftToken(clientId, account);
+      return token === undefined || token === refused ? signedOut : { ok: true, token };
+    };
+  }
+
+  /** The provider wants a new sign-in: that is asked for the next time, and until then nobody is signed in. */
+  private async ended({ id, endpoint }: SignInWay, text: string): Promise<void> {
+    const note = await this.secrets.signInNote(id, endpoint);
+    if (note === undefined || note.ended === true) return;
+    if ((await this.secrets.get("grant", id, endpoint)) !== text) return;
+    await this.secrets.noteSignIn(id, endpoint, { ...note, ended: true });
+    this.changed();
+  }
+}
+
+/** What the worker needs to know to talk to the provider. */
+export function oauthWay({ account, root, caSha256, credentials }: SignInWay): OAuthWay {
+  return { account, root, caSha256, credentials };
+}
+
+const unreadable: TokenReply = { ok: false, failure: { ...ownFailures.signInLost, stage: "auth" } };
+
+function nameOf(id: string, endpoint: Endpoint): string {
+  return `${id}/${endpointHash(endpoint)}`;
+}
+
+function noteOf(signedIn: SignedIn): SignInNote {
+  if (signedIn.kind === "vscode") return { user: signedIn.account.label, since: signedIn.since, by: "vscode" };
+  return { user: signedIn.grant.user, since: signedIn.grant.grantedAt, by: "browser" };
+}
+
+function parseSignedIn(text: string | undefined): SignedIn | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as SignedIn);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,53 @@
+/** VS Code's own sign-in with Microsoft, with the person's own application: VS Code keeps and renews the tokens. */
+import * as vscode from "vscode";
+import type { MicrosoftAccount, SignInTokens } from "./heldSignIns";
+import type { MicrosoftAnswer, MicrosoftSignIn } from "./signIn";
+
+const providerId = "microsoft";
+
+/**
+ * VS Code knows a session by its scopes: these are the same every time. Those in capitals are VS Code's own, and go to nobody: which
+ * application asks, and that personal accounts may sign in as well as those of a company.
+ */
+function scopesOf(clientId: string): readonly string[] {
+  return [
+    `VSCODE_CLIENT_ID:${clientId}`,
+    "VSCODE_TENANT:common",
+    "https://outlook.office.com/SMTP.Send",
+    "offline_access",
+  ];
+}
+
+/** Asks the person; whoever is signed in already as `user` is asked as that one. */
+async function signIn(clientId: string, user: string): Promise<MicrosoftAnswer> {
+  try {
+    const known = await vscode.authentication.getAccounts(providerId);
+    const account = known.find(({ label }) => label.toLowerCase() === user.toLowerCase());
+    const session = await vscode.authentication.getSession(providerId, scopesOf(clientId), {
+      forceNewSession: { detail: "Campaigns are then sent from your mailbox." },
+      ...(account === undefined ? {} : { account }),
+    });
+    const { id, label } = session.account;
+    return { kind: "signedIn", account: { id, label } };
+  } catch (error) {
+    return answerTo(error);
+  }
+}
+
+/**
+ * Why there is no session. A person who turns away is told apart by words: VS Code's own question, its provider and Microsoft's
+ * library each say it in another way, and errors lose their class on the way here.
+ */
+export function answerTo(error: unknown): Exclude<MicrosoftAnswer, { kind: "signedIn" }> {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === "Canceled" || /\bcancel|did not consent/i.test(message)) return { kind: "cancelled" };
+  return { kind: "unavailable", detail: `${name}: ${message}` };
+}
+
+async function token(clientId: string, account: MicrosoftAccount): Promise<string | undefined> {
+  const session = await vscode.authentication.getSession(providerId, scopesOf(clientId), { silent: true, account });
+  return session?.account.id === account.id ? session.accessToken : undefined;
+}
+
+/** The sign-in of this VS Code. */
+export const microsoftSignIn: MicrosoftSignIn & { readonly token: SignInTokens["microsoftToken"] } = { signIn, token };

@@ -1,0 +1,262 @@
+/** Signing in to accounts with the browser, and out again. */
+import type { Accounts, SignInEnd } from "./accounts";
+import { signInByBrowser } from "./browserSignIn";
+import type { BrowserPorts } from "./browserSignIn";
+import type { SettingsScope } from "./config";
+import type { Disposable } from "./dispose";
+import { oauthWay } from "./heldSignIns";
+import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
+import { oauthProviderOf } from "./mail/index";
+import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider, OAuthProviderId } from "./mail/index";
+import type { Notifications } from "./notify";
+import { OAuthClients } from "./oauthClients";
+import type { OAuthClientPorts } from "./oauthClients";
+import type { OAuthWay } from "./workerProtocol";
+
+/** Talks to the providers, in the thread that sends. */
+export interface OAuthWork {
+  redeem(
+    way: OAuthWay,
+    client: OAuthClient,
+    request: AuthorizationRequest,
+    code: string,
+    signal: AbortSignal,
+  ): Promise<Granted>;
+  /** False when the provider could not be told. */
+  revoke(way: OAuthWay, grant: Grant, signal: AbortSignal): Promise<boolean>;
+}
+
+/** VS Code's own sign-in with Microsoft. */
+export interface MicrosoftSignIn {
+  /** Asks the person to sign in as `user`, anew where somebody is signed in already. */
+  signIn(clientId: string, user: string): Promise<MicrosoftAnswer>;
+}
+
+/** What VS Code's own sign-in came to. */
+export type MicrosoftAnswer =
+  | { readonly kind: "signedIn"; readonly account: MicrosoftAccount }
+  | { readonly kind: "cancelled" }
+  /** It is not to be had here; `detail` is for the log. */
+  | { readonly kind: "unavailable"; readonly detail: string };
+
+/** What sign-ins ask of the outside. */
+export interface SignInPorts extends OAuthClientPorts {
+  readonly accounts: Accounts;
+  readonly speak: Notifications;
+  readonly browser: BrowserPorts;
+  readonly microsoft: MicrosoftSignIn;
+  readonly oauth: OAuthWork;
+}
+
+/** How long a provider may take to hear of a sign-out, milliseconds. */
+const revokeMs = 10_000;
+
+/** Signs people in and out; one sign-in at a time, and the newest counts. */
+export class SignIns implements Disposable {
+  private current = new AbortController();
+  private readonly clients: OAuthClients;
+
+  constructor(private readonly ports: SignInPorts) {
+    this.clients = new OAuthClients(ports);
+  }
+
+  /** Calls `listener` after somebody signed in or out. */
+  onDidChange(listener: () => void): Disposable {
+    return this.ports.accounts.onDidChangeSecrets(listener);
+  }
+
+  /** Ends the sign-in that is under way. */
+  cancel(): void {
+    this.current.abort();
+  }
+
+  dispose(): void {
+    this.cancel();
+  }
+
+  /** Whether the person has given an OAuth client for a provider. */
+  async hasClient(provider: OAuthProviderId): Promise<boolean> {
+    return (await this.clients.stored(provider)) !== undefined;
+  }
+
+  /** Stores an OAuth client that was pasted or dropped, in place of the one before. */
+  async takeClient(
+    provider: OAuthProviderId,
+    text: string,
+  ): Promise<{ readonly kind: "stored" } | { readonly kind: "failed"; readonly text: string }> {
+    const taken = await this.clients.take(provider, text);
+    return taken.kind === "client" ? { kind: "stored" } : taken;
+  }
+
+  /**
+   * Signs in to a saved account, whoever is signed in. Approvals are asked for as for sending; with `askClient` the OAuth client
+   * too, whether or not one is stored.
+   */
+  async signIn(scope: SettingsScope, id: string, { askClient = false } = {}): Promise<SignInEnd> {
+    const resolved = await this.ports.accounts.resolveSignIn(scope, id);
+    switch (resolved.kind) {
+      case "way":
+        return await this.signInTo(scope, resolved.way, { askClient });
+      case "cancelled":
+        return resolved;
+      case "refused":
+        if (resolved.detail !== "") this.ports.logger.warn(`${resolved.text} ${resolved.detail}`);
+        return { kind: "failed", text: resolved.text };
+    }
+  }
+
+  /** Signs in to an account that is resolved. */
+  async signInTo(scope: SettingsScope, way: SignInWay, { askClient = false } = {}): Promise<SignInEnd> {
+    this.current.abort();
+    const { signal } = (this.current = new AbortController());
+    const provider = oauthProviderOf(way.account);
+    if (provider === undefined) return { kind: "failed", text: noProvider };
+    let stored = askClient ? undefined : await this.clients.stored(provider.id);
+    for (;;) {
+      const taken =
+        stored === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client: stored };
+      if (taken.kind === "cancelled" || signal.aborted) return { kind: "cancelled" };
+      if (taken.kind === "failed") return taken;
+      const end = await this.withClient(scope, { way, client: taken.client, provider }, signal);
+      if (end.kind !== "otherClient") return end;
+      stored = undefined;
+    }
+  }
+
+  /** Tells Google, as far as it can be reached, and forgets grant and access token. Says what came of it. */
+  async signOut(scope: SettingsScope, id: string): Promise<void> {
+    const { accounts, oauth, speak, logger } = this.ports;
+    const found = await accounts.signInWay(scope, id);
+    const signedIn = found && (await accounts.signIns.get(id, found.way.endpoint));
+    if (found === undefined || signedIn === undefined) {
+      speak.info("Nobody is signed in to this account.");
+      return;
+    }
+    // First here: whatever the network does, nothing is sent any more.
+    await accounts.signIns.forget(id, found.way.endpoint);
+    const provider = oauthProviderOf(found.way.account);
+    if (signedIn.kind === "vscode") {
+      speak.info("Signed out. VS Code itself stays signed in with Microsoft: its Accounts menu ends that too.");
+      return;
+    }
+    const told =
+      provider?.revokeUrl !== undefined &&
+      found.mayConnect &&
+      (await oauth
+        .revoke(oauthWay(found.way), signedIn.grant, AbortSignal.timeout(revokeMs))
+        .catch((error: unknown) => {
+          // The thread that talks to the provider died.
+          logger.warn(`The sign-out could not be told: ${error instanceof Error ? error.message : String(error)}`);
+          return false;
+        }));
+    const label = provider?.label ?? "";
+    if (told) speak.info(`Signed out, and ${label} was told.`);
+    else if (provider?.revokeUrl === undefined)
+      speak.info(`Signed out here. What you allowed stays listed at ${label}: ${provider?.permissionsUrl ?? ""}`);
+    else
+      speak.warn(
+        `Signed out here, but ${label} could not be told. Take Bulk Mail's access away at ${provider.permissionsUrl}`,
+      );
+  }
+
+  private async withClient(
+    scope: SettingsScope,
+    { way, client, provider }: { way: SignInWay; client: OAuthClient; provider: OAuthProvider },
+    signal: AbortSignal,
+  ): Promise<SignInEnd | { readonly kind: "otherClient" }> {
+    if (provider.id === "microsoft") {
+      const answer = await this.ports.microsoft.signIn(client.clientId, way.account.user);
+      if (signal.aborted) return { kind: "cancelled" };
+      if (answer.kind === "signedIn") {
+        const { clientId } = client;
+        const since = new Date().toISOString();
+        if (!isUser(way, answer.account.label)) return { kind: "failed", text: somebodyElse };
+        return await this.keep(scope, way, { kind: "vscode", clientId, account: answer.account, since });
+      }
+      if (answer.kind === "cancelled") {
+        // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
+        const other = await this.ports.dialogs.pick(
+          "Sign in with Microsoft",
+          "You did not sign in by way of VS Code. Is there another way?",
+          [inBrowser, otherApplication],
+        );
+        if (other === undefined) return { kind: "cancelled" };
+        if (other === otherApplication) return { kind: "otherClient" };
+      } else this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
+    }
+    const landed = await signInByBrowser(
+      { account: way.account, client, provider },
+      this.ports.browser,
+      signal,
+      async (request, code, over) => {
+        const result = await this.redeem(scope, way, client, request, code, over);
+        return { result, isSignedIn: result.kind === "signedIn" };
+      },
+    );
+    switch (landed.kind) {
+      case "redeemed":
+        return landed.result;
+      case "refused":
+        return { kind: "failed", text: landed.text };
+      case "timeOut":
+        return { kind: "failed", text: timeOut };
+      case "cancelled":
+      case "otherClient":
+        return { kind: landed.kind };
+    }
+  }
+
+  private async redeem(
+    scope: SettingsScope,
+    way: SignInWay,
+    client: OAuthClient,
+    request: AuthorizationRequest,
+    code: string,
+    signal: AbortSignal,
+  ): Promise<SignInEnd> {
+    const { accounts, oauth } = this.ports;
+    // The browser takes its time, in which a pull may have changed the settings: the code goes only where it was asked for.
+    if (!(await accounts.signInHolds(scope, way))) return { kind: "failed", text: changed };
+    const granted = await oauth.redeem(oauthWay(way), client, request, code, signal);
+    if (!granted.ok) return { kind: "failed", text: granted.failure.text };
+    // Whoever cancelled meanwhile wants no sign-in. It is not taken back at the provider, where that would end others of the same person.
+    if (signal.aborted) return { kind: "cancelled" };
+    return await this.keep(scope, way, { kind: "grant", grant: granted.grant }, granted);
+  }
+
+  private async keep(
+    scope: SettingsScope,
+    way: SignInWay,
+    signedIn: SignedIn,
+    first?: Extract<Granted, { ok: true }>,
+  ): Promise<SignInEnd> {
+    const { accounts } = this.ports;
+    if (!(await accounts.signInHolds(scope, way))) return { kind: "failed", text: changed };
+    try {
+      await accounts.signIns.store(way, signedIn, first);
+    } catch {
+      return { kind: "failed", text: notStored };
+    }
+    return { kind: "signedIn", user: way.account.user };
+  }
+}
+
+const inBrowser = {
+  label: "Sign in in the browser",
+  detail: "http://localhost must be among the application's addresses for mobile and desktop applications",
+};
+const otherApplication = { label: "Use another application…", detail: "with another application (client) ID" };
+
+const noProvider = "This account's provider has no sign-in in the browser. Choose another sign-in in Accounts.";
+const somebodyElse =
+  "Somebody else signed in than this account is for, so that sign-in was not kept. Sign in as the account's user, or change its user in Accounts.";
+const timeOut =
+  "Nobody came back from the browser in time. Sign in again; if the browser shows a page that cannot be reached, paste its address.";
+const changed =
+  "The account was changed in the meantime, so nobody was signed in. Look at it in Accounts, then sign in.";
+const notStored =
+  "VS Code could not store the sign-in, most likely because it found no keyring on this system. Set one up, then sign in again.";
+
+function isUser({ account }: SignInWay, user: string): boolean {
+  return account.user.trim().toLowerCase() === user.trim().toLowerCase();
+}
