@@ -1,6 +1,7 @@
 /** Test Connection and Forget All Secrets: accounts without the panel. */
 import * as vscode from "vscode";
 import { HumanError } from "../notify";
+import { signInAgain } from "./signIn";
 import { accountChoice, cancellable, refusal, requireTrust, secretsOf } from "./services";
 import type { Services } from "./services";
 
@@ -38,6 +39,7 @@ export async function testAccount(services: Services, scope: vscode.Uri | undefi
   if (failed !== undefined)
     throw new HumanError(
       failed.text,
+      ...(diagnosis.failure?.signIn === true ? [signInAgain(services, scope, accountId)] : []),
       { title: "Open Accounts", run: () => services.openAccounts(resolution.account.id) },
       showLog,
     );

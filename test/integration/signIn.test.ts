@@ -55,7 +55,7 @@ describe("Sign In", () => {
         return;
       }
       const { raw } = JSON.parse(body.toString()) as { raw: string };
-      mailed.push(/^To:.*<(.*)>/m.exec(Buffer.from(raw, "base64url").toString())?.[1] ?? "");
+      mailed.push(/^To: (?:.*<)?([^<>\r]*)/m.exec(Buffer.from(raw, "base64url").toString())?.[1] ?? "");
       answerJson(response, 200, { id: `m${String(mailed.length)}`, threadId: "t", labelIds: ["SENT"] });
     });
     editor = await Editor.open(smallCampaign(count, through));
@@ -174,6 +174,21 @@ describe("Sign In", () => {
     await editor.run("resume", campaign);
     assert.equal(titles()[2], "Sign in with Google to send through ada@gmail.com?");
     assert.deepEqual(mailed.sort(), once(3));
+  });
+
+  it("a test that comes to nothing for want of a sign-in offers one (R37)", async () => {
+    const campaign = await open(1);
+    editor.dialogs.answer("Sign In", "me@example.net");
+    onMessage = () => server.asked === 1 && server.revokeAll();
+    await editor.run("sendTest", campaign);
+    const [toast] = editor.toasts;
+    assert.match(toast?.message ?? "", /^The test was not sent\. Google no longer takes this sign-in/);
+    assert.equal(toast?.actions[0]?.title, "Sign In Again");
+    await toast.actions[0].run();
+    assert.match(toasts().at(-1) ?? "", /^You are signed in/);
+    editor.dialogs.answer("me@example.net");
+    await editor.run("sendTest", campaign);
+    assert.deepEqual(mailed, ["me@example.net"]);
   });
 
   it("a run pauses at its next need of a token when the person signs out", async () => {
