@@ -5,21 +5,12 @@ import type { ReadAccount } from "./accountReading";
 import type { Candidate } from "./approvals";
 import { Approvals } from "./approvals";
 import type { AccountSettings, Level, SettingsScope } from "./config";
-import { credentialsFor } from "./credentials";
+import { credentialsFor, signInQuestion } from "./credentials";
 import type { Dialogs } from "./dialogs";
 import { HeldSignIns } from "./heldSignIns";
 import type { SignInState, SignInTokens, SignInWay } from "./heldSignIns";
 import type { AccessTokens, Account, AccountProblem, Credentials, Endpoint } from "./mail/index";
-import {
-  accountHash,
-  endpointHash,
-  endpointOf,
-  oauthProviderOf,
-  plainText,
-  sandboxId,
-  sentence,
-  signedOut,
-} from "./mail/index";
+import { accountHash, endpointHash, endpointOf, plainText, sandboxId, sentence, signedOut } from "./mail/index";
 import type { SecretState, SecretStore } from "./secrets";
 import { Secrets } from "./secrets";
 
@@ -132,6 +123,11 @@ export class Accounts {
   onDidChangeSecrets(listener: () => void): { dispose(): void } {
     this.listeners.add(listener);
     return { dispose: () => this.listeners.delete(listener) };
+  }
+
+  /** Tells whoever listens: Secret Storage was changed, perhaps by another window. */
+  secretsChanged(): void {
+    this.changed();
   }
 
   /** Every account of the settings, without the sandbox: the user's first, in the order of the files. */
@@ -335,27 +331,13 @@ export class Accounts {
     const state = await this.signIns.state(way.id, way.endpoint);
     if (state.kind !== "signedIn") {
       if (!(await this.signInHolds(scope, way))) return refusedUnsaved;
-      if (!(await this.askToSignIn(way, state))) return cancelled;
+      const question = signInQuestion(account, state);
+      if (!(await this.ports.dialogs.confirm(question.message, question.detail, "Sign In"))) return cancelled;
       const end = await this.ports.signIn(scope, way);
       if (end.kind === "cancelled") return cancelled;
       if (end.kind === "failed") return refused(end.text, "");
     }
     return { ...resolved, accessToken: this.signIns.tokensOf(way) };
-  }
-
-  private async askToSignIn({ account }: SignInWay, { kind, changes, user }: SignInState): Promise<boolean> {
-    const provider = oauthProviderOf(account)?.label ?? "";
-    const before =
-      kind === "elsewhere"
-        ? `The sign-in that is stored was for another account (${changes.join("; ")}).`
-        : user === ""
-          ? "Nobody is signed in yet."
-          : `${provider} wants a new sign-in.`;
-    return await this.ports.dialogs.confirm(
-      `Sign in with ${provider} to send through ${plainText(account.user, 100)}?`,
-      `${before} The page of ${provider} opens in your browser.`,
-      "Sign In",
-    );
   }
 
   /** Checks and approvals of a draft, with every password that it takes. */

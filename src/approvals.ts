@@ -43,7 +43,7 @@ export class Approvals {
     if (candidate.owner === "" || this.has("workspace", candidate)) return true;
     const agreed = await this.dialogs.confirm(
       `This workspace defines the account ${plainText(candidate.account.id, 64)}. Use it?`,
-      `${describe(candidate)}\n\nYour password and every mail go to this server. Agree only if you know it. If the account changes, you are asked again.`,
+      `${describe(candidate)}\n\n${whatGoes(candidate.account)} If the account changes, you are asked again.`,
       "Use This Account",
     );
     if (agreed) await this.grant("workspace", candidate);
@@ -66,6 +66,13 @@ export class Approvals {
   private all(): Readonly<Record<string, string>> {
     return this.memento.get<Record<string, string>>(key) ?? {};
   }
+}
+
+/** What somebody gets who made the account, or stands on its way. */
+function whatGoes({ auth, proxy, tls }: Account): string {
+  if (auth !== "oauth2") return "Your password and every mail go to this server. Agree only if you know it.";
+  const open = proxy !== "" && tls.caFile !== "" ? " Whoever runs the proxy and made the CA file can read them." : "";
+  return `Your sign-in and every mail go this way.${open} Agree only if you know it.`;
 }
 
 function nameOf(kind: ApprovalKind, { owner, account, caSha256 }: Candidate): string {

@@ -16,6 +16,8 @@ export interface AuthenticationPorts {
   readonly accounts: Pick<Accounts, "list" | "onDidChangeSecrets">;
   readonly signIns: Pick<SignIns, "signIn" | "signOut">;
   readonly dialogs: Pick<Dialogs, "pick">;
+  /** Accounts come and go with the settings. */
+  onDidChangeSettings(listener: () => void): Disposable;
   isTrusted(): boolean;
 }
 
@@ -48,11 +50,11 @@ export class SignInSessions implements vscode.AuthenticationProvider, Disposable
     private readonly provider: OAuthProviderId,
     private readonly ports: AuthenticationPorts,
   ) {
-    this.owned.add(
-      ports.accounts.onDidChangeSecrets(() => {
-        if (this.known !== undefined) void this.look().catch(() => undefined);
-      }),
-    );
+    const lookAgain = (): void => {
+      if (this.known !== undefined) void this.look().catch(() => undefined);
+    };
+    this.owned.add(ports.accounts.onDidChangeSecrets(lookAgain));
+    this.owned.add(ports.onDidChangeSettings(lookAgain));
   }
 
   /** Sessions of ours have no scopes: who wants some gets none. */
@@ -113,7 +115,7 @@ export class SignInSessions implements vscode.AuthenticationProvider, Disposable
   private async sessions(): Promise<readonly vscode.AuthenticationSession[]> {
     const entries = await this.ports.accounts.list(undefined);
     return entries
-      .filter((entry) => this.isOurs(entry) && entry.signIn?.kind === "signedIn" && entry.signIn.by === "browser")
+      .filter((entry) => this.isOurs(entry) && entry.signIn?.kind === "signedIn" && entry.signIn.by !== "vscode")
       .map((entry) => {
         const id = handleOf(entry);
         return { id, accessToken: id, account: { id, label: labelOf(entry) }, scopes: [] };

@@ -1,7 +1,8 @@
-/** The secrets of an account that is about to connect: typed just now, stored for its endpoint, or asked for. */
+/** The secrets of an account that is about to connect: typed just now, stored for its endpoint, or asked for; and the question to sign in. */
 import type { Dialogs } from "./dialogs";
+import type { SignInState } from "./heldSignIns";
 import type { Account, Credentials, Endpoint } from "./mail/index";
-import { plainText } from "./mail/index";
+import { oauthProviderOf, plainText } from "./mail/index";
 import type { Secrets, SecretKind } from "./secrets";
 
 /** What is typed in: a grant is got in the browser. */
@@ -35,6 +36,24 @@ export async function credentialsFor(
     credentials = { ...credentials, [kind]: secret };
   }
   return credentials;
+}
+
+/** The question that stands for a password where an account signs in in the browser. */
+export function signInQuestion(
+  account: Account,
+  { kind, changes, user }: SignInState,
+): { readonly message: string; readonly detail: string } {
+  const provider = oauthProviderOf(account)?.label ?? "";
+  const before =
+    kind === "elsewhere"
+      ? `The sign-in that is stored was for another account (${changes.join("; ")}).`
+      : user === ""
+        ? "Nobody is signed in yet."
+        : `${provider} wants a new sign-in.`;
+  return {
+    message: `Sign in with ${provider} to send through ${plainText(account.user, 100)}?`,
+    detail: `${before} The page of ${provider} opens in your browser.`,
+  };
 }
 
 /** The kinds of secrets that the way to this account takes, in the order of use. */

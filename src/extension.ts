@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { registerAuthentication } from "./authenticationProvider";
 import { browserPorts } from "./browserPorts";
 import { registerCommands } from "./commands/index";
-import { accountSettings } from "./config";
+import { accountSettings, onDidChangeSettings } from "./config";
 import { dialogs } from "./dialogs";
 import { microsoftSignIn } from "./microsoftSignIn";
 import { notifications } from "./notify";
@@ -41,7 +41,7 @@ export function activate(context: vscode.ExtensionContext): void {
     logger,
   });
   const isTrusted = (): boolean => vscode.workspace.isTrusted;
-  subscriptions.push(registerAuthentication({ accounts, signIns, dialogs, isTrusted }));
+  subscriptions.push(registerAuthentication({ accounts, signIns, dialogs, onDidChangeSettings, isTrusted }));
   // Commands come last, so that they are the first to go.
   subscriptions.push(channel, services, panel, previews.restoreAfterReload(), registerCommands(services));
   end = () => services.task.close();

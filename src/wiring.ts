@@ -97,6 +97,8 @@ export function createServices(outside: Outside): Services & Disposable {
   const reports = owned.add(new Reports(task, stateDirectory, log));
   const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
 
+  // Also what another window stored or forgot.
+  owned.add(secrets.onDidChange(() => accounts.secretsChanged()));
   owned.add(
     task.onDidEnd((end) =>
       announceEnd(end, speak, {

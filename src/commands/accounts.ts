@@ -1,6 +1,7 @@
 /** Test Connection and Forget All Secrets: accounts without the panel. */
 import * as vscode from "vscode";
 import { HumanError } from "../notify";
+import { signInAgain } from "./signIn";
 import { accountChoice, cancellable, refusal, requireTrust, secretsOf } from "./services";
 import type { Services } from "./services";
 
@@ -38,6 +39,7 @@ export async function testAccount(services: Services, scope: vscode.Uri | undefi
   if (failed !== undefined)
     throw new HumanError(
       failed.text,
+      ...(diagnosis.failure?.signIn === true ? [signInAgain(services, scope, accountId)] : []),
       { title: "Open Accounts", run: () => services.openAccounts(resolution.account.id) },
       showLog,
     );
@@ -46,14 +48,14 @@ export async function testAccount(services: Services, scope: vscode.Uri | undefi
   else services.speak.info("The connection works, with something to look at. Nothing was sent.", showLog);
 }
 
-/** Forgets every password, after asking. */
+/** Forgets every password, sign-in and OAuth client, after asking. */
 export async function forgetSecrets(services: Services): Promise<void> {
   const sure = await services.dialogs.confirm(
-    "Forget all passwords of Bulk Mail?",
-    "They are asked for again when they are needed. Accounts and campaigns stay as they are.",
+    "Forget all passwords and sign-ins of Bulk Mail?",
+    "They are asked for again when they are needed. Accounts and campaigns stay as they are. Google is not told: sign out first where it should be.",
     "Forget",
   );
   if (!sure) return;
   const count = await services.accounts.forgetAll();
-  services.speak.info(`${String(count)} ${count === 1 ? "password was" : "passwords were"} forgotten.`);
+  services.speak.info(`${String(count)} ${count === 1 ? "secret was" : "secrets were"} forgotten.`);
 }

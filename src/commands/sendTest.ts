@@ -5,6 +5,7 @@ import { parseMailbox, plainText } from "../mail/index";
 import { HumanError } from "../notify";
 import { cancellable, check, requireTrust } from "./services";
 import type { Services } from "./services";
+import { signInAgain } from "./signIn";
 import { wayOf } from "./way";
 
 /** Where the address is remembered. */
@@ -60,7 +61,9 @@ export async function sendTest(services: Services, campaign: vscode.Uri, row: nu
       run: () => services.previews.open(campaign, row),
     });
   }
-  const { text, reply: words } = tried.failure;
+  const { text, reply: words, signIn } = tried.failure;
   services.log.error(`test failed ${to} ${text}${words === undefined ? "" : ` Server: ${words}`}`);
-  throw new HumanError(`The test was not sent. ${text}`, { title: "Show Log", run: () => services.log.show() });
+  const again = signIn === true && way.account !== undefined ? [signInAgain(services, campaign, way.account.id)] : [];
+  const showLog = { title: "Show Log", run: () => services.log.show() };
+  throw new HumanError(`The test was not sent. ${text}`, ...again, showLog);
 }

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { AccountEntry } from "../accounts";
 import { oauthProviderOf, plainText } from "../mail/index";
 import { HumanError } from "../notify";
+import type { Action } from "../notify";
 import { requireTrust } from "./services";
 import type { Services } from "./services";
 
@@ -15,6 +16,11 @@ export async function signIn(services: Services): Promise<void> {
   await signInTo(services, scope, id);
 }
 
+/** The button behind whatever came to nothing for want of a sign-in. */
+export function signInAgain(services: Services, scope: vscode.Uri | undefined, id: string): Action {
+  return { title: "Sign In Again", run: () => signInTo(services, scope, id) };
+}
+
 /** Signs in to this account, and tells of it. */
 export async function signInTo(
   services: Services,
@@ -24,11 +30,10 @@ export async function signInTo(
 ): Promise<void> {
   const end = await services.signIns.signIn(scope, id, options);
   if (end.kind === "failed") {
-    throw new HumanError(
-      end.text,
-      { title: "Sign In Again", run: () => signInTo(services, scope, id) },
-      { title: "Use Another Client…", run: () => signInTo(services, scope, id, { askClient: true }) },
-    );
+    throw new HumanError(end.text, signInAgain(services, scope, id), {
+      title: "Use Another Client…",
+      run: () => signInTo(services, scope, id, { askClient: true }),
+    });
   }
   if (end.kind === "signedIn") services.speak.info("You are signed in: campaigns can be sent through this account.");
 }

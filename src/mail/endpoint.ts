@@ -24,6 +24,12 @@ const labels: Readonly<Record<string, string>> = {
   user: "user",
 };
 
+/** The people's words for values that are words of ours. */
+const words: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  transport: { smtp: "SMTP", gmailApi: "Gmail API" },
+  auth: { oauth2: "in the browser" },
+};
+
 /** What it means that a pair is left out, where that is not nothing. */
 const defaults: Readonly<Record<string, string>> = { verify: "on", minVersion: "TLSv1.2" };
 
@@ -84,7 +90,7 @@ export async function readAuthorities(
 
 function shown(key: string, value: string | undefined): string {
   if (value === undefined) return defaults[key] ?? "none";
-  return plainText(value, 80);
+  return words[key]?.[value] ?? plainText(value, 80);
 }
 
 function hash(value: unknown): string {

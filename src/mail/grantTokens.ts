@@ -74,11 +74,8 @@ export class GrantTokens {
   private async renew(): Promise<TokenReply> {
     const wait = await this.rest();
     if (wait !== undefined) return { ok: false, failure: wait };
-    const { provider, refreshToken } = this.grant;
-    const granted = await this.refresh(this.grant).catch((): Granted => ({
-      ok: false,
-      failure: { ...oauthFailures.unreachable(oauthProviders[provider]), stage: "auth" },
-    }));
+    const { refreshToken } = this.grant;
+    const granted = await this.ask();
     if (!granted.ok) {
       this.lastFailure = { failure: granted.failure, at: this.moment() };
       return granted.failure.signIn === true ? this.die(granted.failure) : granted;
@@ -95,6 +92,15 @@ export class GrantTokens {
     this.held = this.hold(granted.token, granted.expiresInMs, this.isReplacing);
     this.isReplacing = false;
     return { ok: true, token: granted.token };
+  }
+
+  private async ask(): Promise<Granted> {
+    try {
+      return await this.refresh(this.grant);
+    } catch {
+      const failure = oauthFailures.unreachable(oauthProviders[this.grant.provider]);
+      return { ok: false, failure: { ...failure, stage: "auth" } };
+    }
   }
 
   /** Lets the time pass that a failed endpoint is left alone; a failure where it asked for longer. */

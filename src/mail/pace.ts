@@ -96,7 +96,7 @@ export function paceFrom(account: Account | undefined, read: PaceReader): Pace {
     pauseAfterFailures: setting("pauseAfterFailures"),
   };
   if (account === undefined) return { delay: 0, connections: 1, ...unlimited, ...retries };
-  const usual = defaultLimits(account.provider, read);
+  const usual = defaultLimits(account.provider, read, account.transport);
   const limit = (name: keyof Limits): number => strict(`sending.${name}`, account.limits[name] ?? usual[name]);
   return {
     delay: limit("delay"),
@@ -112,8 +112,13 @@ export function paceFrom(account: Account | undefined, read: PaceReader): Pace {
 }
 
 /** What holds for an account of the provider that has no limits of its own: the stricter of settings and provider. */
-export function defaultLimits(provider: string, read: Pick<PaceReader, "get">): Limits {
-  const { limits, published } = providerById(provider) ?? {};
+export function defaultLimits(
+  provider: string,
+  read: Pick<PaceReader, "get">,
+  transport: Account["transport"] = "smtp",
+): Limits {
+  const { limits, published, api } = providerById(provider) ?? {};
+  const ofApi = transport === "gmailApi" ? (api?.perMinute ?? 0) : 0;
   return {
     delay: Math.max(read.get("sending.delay"), limits?.delay ?? 0),
     connections: Math.min(
@@ -121,7 +126,7 @@ export function defaultLimits(provider: string, read: Pick<PaceReader, "get">): 
       limits?.connections ?? Infinity,
       published?.connections ?? Infinity,
     ),
-    perMinute: fewer(read.get("sending.perMinute"), published?.perMinute ?? 0),
+    perMinute: fewer(fewer(read.get("sending.perMinute"), published?.perMinute ?? 0), ofApi),
     perHour: read.get("sending.perHour"),
     perDay: fewer(read.get("sending.perDay"), published?.perDay ?? 0),
   };

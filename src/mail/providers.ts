@@ -65,6 +65,8 @@ export interface Provider {
   /** Milliseconds between two messages and connections at most, where the provider's own limits ask for it. */
   readonly limits?: { readonly delay?: number; readonly connections?: number };
   readonly published?: PublishedLimits;
+  /** What holds on top of that for messages that go through the provider's API. */
+  readonly api?: Pick<PublishedLimits, "perMinute">;
   /** Mail domains whose addresses live here. */
   readonly domains?: readonly string[];
 }
@@ -99,6 +101,8 @@ export const providers: readonly Provider[] = [
     helpUrl: "https://support.google.com/accounts/answer/185833",
     note: "Gmail sends about 500 messages in 24 hours, Google Workspace about 2,000; who sends more is locked out for up to a day.",
     published: { perDay: 500, recipients: 100, maxSize: megabytes(25) },
+    // 15,000 units a minute and user, of which a message takes 100.
+    api: { perMinute: 150 },
     domains: ["gmail.com", "googlemail.com"],
   },
   {

@@ -12,6 +12,7 @@ export const moments = [
   "EHLO",
   "STARTTLS",
   "AUTH",
+  "AUTH token",
   "MAIL",
   "RCPT to",
   "RCPT cc",
@@ -47,6 +48,7 @@ const words: Readonly<Record<"4xx" | "5xx", Readonly<Record<Moment, string>>>> =
     EHLO: "451 4.3.0 Not now",
     STARTTLS: "454 4.7.0 TLS not available",
     AUTH: "454 4.7.0 Temporary authentication failure",
+    "AUTH token": "454 4.7.0 Temporary authentication failure",
     MAIL: "451 4.3.0 Try again later",
     "RCPT to": "450 4.2.0 Greylisted",
     "RCPT cc": "450 4.2.0 Greylisted",
@@ -61,6 +63,7 @@ const words: Readonly<Record<"4xx" | "5xx", Readonly<Record<Moment, string>>>> =
     EHLO: "550 5.5.1 Not known",
     STARTTLS: "554 5.7.3 No TLS",
     AUTH: "535 5.7.8 Wrong password",
+    "AUTH token": "535 5.7.3 Authentication unsuccessful",
     MAIL: "550 5.1.8 Sender refused",
     "RCPT to": "550 5.1.1 No such user",
     "RCPT cc": "550 5.1.1 No such user",
@@ -231,7 +234,7 @@ class Session {
         return true;
       case "AUTH":
         this.server.signIns++;
-        if (!this.struck("AUTH")) this.say("235 2.7.0 Welcome");
+        if (!this.struck(line.startsWith("AUTH XOAUTH2 ") ? "AUTH token" : "AUTH")) this.say("235 2.7.0 Welcome");
         return true;
       case "MAIL":
         this.to = [];
@@ -309,7 +312,7 @@ class Session {
     const encrypted = this.socket instanceof TLSSocket;
     const names = [
       ...(pipelining ? ["PIPELINING"] : []),
-      ...(certificate !== undefined ? [encrypted ? "AUTH PLAIN LOGIN" : "STARTTLS"] : []),
+      ...(certificate !== undefined ? [encrypted ? "AUTH PLAIN LOGIN XOAUTH2" : "STARTTLS"] : []),
       "ENHANCEDSTATUSCODES",
       "8BITMIME",
     ];

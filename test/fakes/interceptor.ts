@@ -54,6 +54,8 @@ export class Interceptor {
   readonly caFile = providerCertificate.caFile;
   /** The same as text. */
   readonly ca = readFileSync(this.caFile, "utf8");
+  /** Asked at every CONNECT whether it is refused, though the host is played. */
+  refuses: (authority: string) => boolean = () => false;
   private readonly hosts = new Map<string, HttpsServer>();
   private readonly rawHosts = new Map<string, SocketHandler>();
   private readonly sockets = new Set<Duplex>();
@@ -120,7 +122,7 @@ export class Interceptor {
     const [, host = "", port] = /^(.*):(\d+)$/.exec(authority) ?? [];
     const raw = this.rawHosts.get(authority);
     const played = port === "443" ? this.hosts.get(host) : undefined;
-    if (raw === undefined && played === undefined)
+    if ((raw === undefined && played === undefined) || this.refuses(authority))
       return void socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
     socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
     if (head.length > 0) socket.unshift(head);

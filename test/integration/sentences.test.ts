@@ -111,6 +111,8 @@ describe("sentences", () => {
   it("the status bar says how far a run is, and what to do with a paused one", () => {
     assert.equal(statusText(view), "$(sync~spin) spring: 312 of 500, 2 unknown");
     assert.equal(statusText({ ...view, phase: "paused" }), "$(debug-pause) spring: 312 of 500, 2 unknown · Resume");
+    const signedOut = statusText({ ...view, phase: "paused", signIn: true });
+    assert.equal(signedOut, "$(debug-pause) spring: 312 of 500, 2 unknown · Sign In");
     assert.equal(statusText({ ...view, name: "$(bug) x", phase: "queued" }), "$(clock) $ (bug) x: waiting");
     const who = "$(bug) [x](command:y)";
     assert.equal(

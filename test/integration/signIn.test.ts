@@ -5,6 +5,8 @@ import { connect } from "node:net";
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { SignInSessions } from "../../src/authenticationProvider";
+import { browserPorts } from "../../src/browserPorts";
+import { onDidChangeSettings } from "../../src/config";
 import { authentication } from "../../src/contributions";
 import { answerTo } from "../../src/microsoftSignIn";
 import { smallCampaign } from "../fakes/campaigns";
@@ -53,7 +55,7 @@ describe("Sign In", () => {
         return;
       }
       const { raw } = JSON.parse(body.toString()) as { raw: string };
-      mailed.push(/^To:.*<(.*)>/m.exec(Buffer.from(raw, "base64url").toString())?.[1] ?? "");
+      mailed.push(/^To: (?:.*<)?([^<>\r]*)/m.exec(Buffer.from(raw, "base64url").toString())?.[1] ?? "");
       answerJson(response, 200, { id: `m${String(mailed.length)}`, threadId: "t", labelIds: ["SENT"] });
     });
     editor = await Editor.open(smallCampaign(count, through));
@@ -174,6 +176,21 @@ describe("Sign In", () => {
     assert.deepEqual(mailed.sort(), once(3));
   });
 
+  it("a test that comes to nothing for want of a sign-in offers one (R37)", async () => {
+    const campaign = await open(1);
+    editor.dialogs.answer("Sign In", "me@example.net");
+    onMessage = () => server.asked === 1 && server.revokeAll();
+    await editor.run("sendTest", campaign);
+    const [toast] = editor.toasts;
+    assert.match(toast?.message ?? "", /^The test was not sent\. Google no longer takes this sign-in/);
+    assert.equal(toast?.actions[0]?.title, "Sign In Again");
+    await toast.actions[0].run();
+    assert.match(toasts().at(-1) ?? "", /^You are signed in/);
+    editor.dialogs.answer("me@example.net");
+    await editor.run("sendTest", campaign);
+    assert.deepEqual(mailed, ["me@example.net"]);
+  });
+
   it("a run pauses at its next need of a token when the person signs out", async () => {
     const campaign = await open(3);
     onMessage = async (count) => {
@@ -243,12 +260,38 @@ describe("Sign In", () => {
     assert.equal(answerTo("odd").kind, "unavailable");
   });
 
+  it("closing the box for the address ends nothing: the browser may be half way", async () => {
+    await open(1);
+    editor.browser.openAddressBox = (question) => browserPorts.openAddressBox(question);
+    editor.browser.onPage = async (url) => {
+      const address = await server.consent(url);
+      await vscode.commands.executeCommand("workbench.action.closeQuickOpen");
+      await fetch(address);
+    };
+    const end = await editor.services.signIns.signIn(undefined, "work");
+    assert.deepEqual(end, { kind: "signedIn", user: "ada@gmail.com" });
+  });
+
+  it("cancelling in the notification ends it, and a late answer of the browser changes nothing", async () => {
+    await open(1);
+    const opened: string[] = [];
+    editor.browser.onPage = (url) => {
+      opened.push(url);
+      editor.browser.cancel();
+    };
+    assert.deepEqual(await editor.services.signIns.signIn(undefined, "work"), { kind: "cancelled" });
+    await assert.rejects(fetch(await server.consent(opened[0] ?? "")));
+    assert.equal(server.asked, 0);
+  });
+
   describe("in VS Code's Accounts menu", () => {
+    const isTrusted = (): boolean => true;
+
     it("lists who is signed in by a name and a handle, never with a token", async () => {
       const campaign = await open(1);
       const { accounts, signIns } = editor.services;
       const { dialogs } = editor;
-      const sessions = new SignInSessions("google", { accounts, signIns, dialogs, isTrusted: () => true });
+      const sessions = new SignInSessions("google", { accounts, signIns, dialogs, onDidChangeSettings, isTrusted });
       const changes: vscode.AuthenticationProviderAuthenticationSessionsChangeEvent[] = [];
       const changed = new Promise<void>((resolve) => {
         sessions.onDidChangeSessions((change) => {
@@ -281,12 +324,8 @@ describe("Sign In", () => {
     it("leaves who signed in by way of VS Code to VS Code's own entry", async () => {
       await open(1, outlook);
       const { accounts, signIns } = editor.services;
-      const sessions = new SignInSessions("microsoft", {
-        accounts,
-        signIns,
-        dialogs: editor.dialogs,
-        isTrusted: () => true,
-      });
+      const { dialogs } = editor;
+      const sessions = new SignInSessions("microsoft", { accounts, signIns, dialogs, onDidChangeSettings, isTrusted });
       editor.microsoft.answer = { kind: "signedIn", account: { id: "1", label: "ada@outlook.com" } };
       assert.deepEqual(await signIns.signIn(undefined, "work"), { kind: "signedIn", user: "ada@outlook.com" });
       assert.deepEqual(await sessions.getSessions(undefined), []);

@@ -1,5 +1,5 @@
 /**
- * What becomes of everybody when a server goes wrong: six faults at twelve moments, with and without PIPELINING, over one and
+ * What becomes of everybody when a server goes wrong: six faults at thirteen moments, with and without PIPELINING, over one and
  * over five connections. Every cell is a whole run with real sockets and a real journal, and its resumption.
  */
 import assert from "node:assert/strict";
@@ -8,14 +8,15 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { diskFiles } from "../../src/mail/files";
-import { readHistory } from "../../src/mail/journal";
-import { createPlan, lastRun, totalsOf, type Plan } from "../../src/mail/plan";
+import { createPlan, type Plan } from "../../src/mail/plan";
 import { silentLogger, systemClock } from "../../src/mail/ports";
 import { checkRows, prepareCampaign } from "../../src/mail/preflight";
-import { readReport, type Report } from "../../src/mail/report";
+import { readReport } from "../../src/mail/report";
 import { runCampaign, type RunSummary } from "../../src/mail/sender";
 import { loopbackAccount, quickPace } from "../fakes/accounts";
+import { judge, judgeResumed, letterOf, printTable } from "../fakes/faultCells";
 import { FaultServer, faults, moments, type Behaviour, type Fault, type Moment } from "../fakes/faultServer";
+import { FakeTokens } from "../fakes/tokens";
 import { repositoryRoot } from "../host/repo";
 
 const campaignId = "0b0e7d3a-8f4e-4d52-9f0a-6f2f1f9e5a11";
@@ -56,6 +57,8 @@ const once: Readonly<Record<Moment, Row>> = {
   EHLO: row("a", "a", "a", "a", "a", "a"),
   STARTTLS: row("a", "a", "a", "a", "p", "a"),
   AUTH: row("a", "a", "a", "a", "p", "a"),
+  // A refused access token is replaced, a refused password is not.
+  "AUTH token": row("a", "a", "a", "a", "a", "a"),
   MAIL: row("a", "a", "a", "a", "p", "a"),
   "RCPT to": row("a", "a", "a", "a", "f", "a"),
   "RCPT cc": row("a", "a", "a", "a", "f", "a"),
@@ -73,6 +76,7 @@ const always: Readonly<Record<Moment, Row>> = {
   EHLO: row("p", "p", "-", "a", "a", "p"),
   STARTTLS: row("p", "p", "-", "p", "p", "p"),
   AUTH: row("p", "p", "-", "p", "p", "p"),
+  "AUTH token": row("p", "p", "-", "p", "p", "p"),
   MAIL: row("p", "p", "-", "p", "p", "p"),
   "RCPT to": row("p", "p", "-", "f", "f", "p"),
   "RCPT cc": row("p", "p", "-", "f", "f", "p"),
@@ -116,12 +120,10 @@ describe("the fault matrix (R29-R33, R57)", function () {
     const heads = variants.map(
       ({ connections, pipelining }) => `${String(connections)}${pipelining ? " pipelined" : ""}`,
     );
-    const line = (first: string, columns: readonly string[]): string =>
-      `    ${first.padEnd(26)}${columns.map((text) => text.padEnd(14)).join("")}`;
-    process.stdout.write(`\n${line("connections", heads)}\n`);
-    for (const [name, letters] of table) process.stdout.write(`${line(name, letters)}\n`);
-    process.stdout.write(
-      `    ${String(cells)} cells: a accepted, f failed, u unknown, p stopped and pending, then accepted\n`,
+    printTable(
+      heads,
+      table,
+      `${String(cells)} cells: a accepted, f failed, u unknown, p stopped and pending, then accepted`,
     );
   });
 
@@ -160,7 +162,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
   ): Promise<{ readonly letter: string; readonly wrong: readonly string[] }> {
     cells++;
     const wrong: string[] = [];
-    const secure = moment === "STARTTLS" || moment === "AUTH";
+    const secure = moment === "STARTTLS" || moment.startsWith("AUTH");
     const connecting = secure || moment === "greeting" || moment === "EHLO";
     const behaviour: Behaviour = {
       moment,
@@ -180,21 +182,14 @@ describe("the fault matrix (R29-R33, R57)", function () {
       const plan = await planned(campaign, state, server, fault, connections, secure);
       const first = await run(plan);
       const report = await readReport(plan);
-      wrong.push(...(await judge(plan, first, report, server)));
+      wrong.push(...(await judge(plan, first, report, server, recipients)));
       if (server.faults === 0) wrong.push("it never went wrong");
       if (!repeated && server.faults !== 1) wrong.push(`it went wrong ${String(server.faults)} times`);
       const letter = letterOf(first, report, server, repeated && moment !== "body");
       // What a stop left over goes out once the server is mended, and nobody gets a second one.
       server.mend();
       const second = await run(plan);
-      const after = await readReport(plan);
-      wrong.push(...(await judge(plan, second, after, server)));
-      if (second.ending.kind !== "finished" || second.pending > 0)
-        wrong.push(`gone on with, it ended as ${second.ending.kind} with ${String(second.pending)} pending`);
-      const became = outcomes(after);
-      for (const [address, outcome] of outcomes(report))
-        if ((outcome === "pending" ? "accepted" : outcome) !== became.get(address))
-          wrong.push(`${address} was ${outcome} and became ${String(became.get(address))}`);
+      wrong.push(...(await judgeResumed(plan, report, second, server, recipients)));
       return {
         letter,
         wrong: wrong.map((text) => `${connections === 1 ? "1" : "5"}${pipelining ? "p" : ""}: ${text}`),
@@ -218,6 +213,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
     const account = loopbackAccount(server.port, {
       timeouts: { connection: patience, greeting: patience, socket: patience },
       ...(secure && { security: "starttls", auth: "password", user: "ada", tls: { verify: false } }),
+      ...(server.behaviour.moment === "AUTH token" && { auth: "oauth2" }),
     });
     // Behind a 250 every connection is lost at once, and each one that the next recipient meets costs it an attempt.
     const maxAttempts = server.behaviour.moment === "after 250" ? 20 : quickPace.maxAttempts;
@@ -251,6 +247,7 @@ describe("the fault matrix (R29-R33, R57)", function () {
       logger: silentLogger,
       random: () => 0.5,
       credentials: () => Promise.resolve({ password: "secret" }),
+      accessTokens: new FakeTokens("token").get,
     };
     return runCampaign(plan, ports, { stop: never, abort: never, onProgress: () => {}, onAttempt: () => {} });
   }
@@ -259,56 +256,4 @@ describe("the fault matrix (R29-R33, R57)", function () {
 function certificate(): { readonly key: Buffer; readonly cert: Buffer } {
   const file = (name: string): Buffer => readFileSync(path.join(repositoryRoot(), "test", "fixtures", "tls", name));
   return { key: file("server.key"), cert: file("server.pem") };
-}
-
-function outcomes(report: Report): ReadonlyMap<string, string> {
-  return new Map(report.recipients.map(({ address, outcome }) => [address, outcome]));
-}
-
-/** All that is wrong with a stretch, whatever became of it: summary, journal and server must tell one story. */
-async function judge(plan: Plan, summary: RunSummary, report: Report, server: FaultServer): Promise<readonly string[]> {
-  const wrong: string[] = [];
-  const { accepted, failed, unknown, pending, skipped } = summary;
-  const told = JSON.stringify({ accepted, failed, unknown, skipped, pending });
-  const history = await readHistory(plan.directory);
-  const read = JSON.stringify(totalsOf(plan, history));
-  if (told !== read) wrong.push(`the run tells ${told}, its journal ${read}`);
-  const last = await lastRun(path.resolve(plan.directory, "../../../.."), plan.campaignId, "real");
-  if (JSON.stringify(last?.totals) !== read)
-    wrong.push(`lastRun tells ${JSON.stringify(last?.totals)}, its journal ${read}`);
-  if ((last?.state === "finished") !== (summary.ending.kind === "finished"))
-    wrong.push(`it ended as ${summary.ending.kind} and is ${String(last?.state)}`);
-  for (const { outcome } of history.fates.values()) if (outcome === "doubt") wrong.push("a doubt was not settled");
-
-  if (report.recipients.length !== recipients)
-    wrong.push(`${String(report.recipients.length)} recipients in the report`);
-  for (const { address, outcome } of report.recipients) {
-    const copies = server.taken.get(address) ?? 0;
-    const right = outcome === "accepted" ? copies === 1 : outcome === "unknown" ? copies <= 1 : copies === 0;
-    if (!right) wrong.push(`${address} is ${outcome} and has ${String(copies)} copies`);
-    if (outcome === "unknown" && !server.dotted.has(address)) wrong.push(`${address} is unknown without a dot`);
-    const copy = address.replace("person", "copy");
-    if (plan.campaignFile.endsWith("copies.mail.md") && (server.taken.get(copy) ?? 0) !== copies)
-      wrong.push(`${copy} does not share the fate of ${address}`);
-  }
-  return wrong;
-}
-
-/** The letter of a stretch: of whom it happened to, or of everybody. */
-function letterOf(summary: RunSummary, report: Report, server: FaultServer, everybody: boolean): string {
-  const { kind } = summary.ending;
-  const letters = new Map<string, string>();
-  for (const { address, outcome } of report.recipients) letters.set(address, outcome[0] ?? "?");
-  if (kind === "account") {
-    const rest = new Set(letters.values());
-    // Who was in flight on another connection may have come through.
-    return [...rest].every((letter) => letter === "p" || letter === "a") && rest.has("p")
-      ? "p"
-      : `${kind} ${[...rest].join("")}`;
-  }
-  if (kind !== "finished") return kind;
-  const mine = everybody ? [...letters.values()] : [...server.victims].map((address) => letters.get(address) ?? "?");
-  const others = everybody ? [] : [...letters].filter(([address]) => !server.victims.has(address));
-  if (others.some(([, letter]) => letter !== "a")) return `others ${others.map(([, letter]) => letter).join("")}`;
-  return [...new Set(mine.length === 0 ? ["a"] : mine)].sort().join("");
 }

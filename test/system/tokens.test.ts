@@ -4,7 +4,7 @@ import { chmod, readdir, readFile, stat, symlink, writeFile } from "node:fs/prom
 import * as path from "node:path";
 import { smallCampaign } from "../fakes/campaigns";
 import { Sandbox, type Finished } from "../fakes/cli";
-import { Interceptor } from "../fakes/interceptor";
+import { answerJson, bodyOf, Interceptor } from "../fakes/interceptor";
 import { knownClient, SignInServer } from "../fakes/signInServer";
 import { playTokenMail, type TokenMails } from "../fakes/tokenMailServer";
 
@@ -197,4 +197,87 @@ describe("bulk-mail with accounts that sign in with OAuth (R6, R15, R16)", () =>
     assert.doesNotMatch(`${stdout}${stderr}`, /secret-token/);
     for (const token of provider.refreshTokens) assert.ok(!`${stdout}${stderr}`.includes(token));
   }
+});
+
+describe("bulk-mail through the Gmail API (R1)", () => {
+  let sandbox: Sandbox;
+  let interceptor: Interceptor;
+  let provider: SignInServer;
+  /** Who was mailed, in order. */
+  let mailed: string[];
+  /** What happens before the request of that number is looked at. */
+  let before: Readonly<Record<number, () => void>>;
+  beforeEach(async () => {
+    [mailed, before] = [[], {}];
+    sandbox = await Sandbox.create();
+    interceptor = await Interceptor.start();
+    provider = await SignInServer.start(interceptor, "google");
+    let count = 0;
+    interceptor.play("gmail.googleapis.com", async (request, response) => {
+      const { raw = "" } = JSON.parse((await bodyOf(request)).toString()) as { readonly raw?: string };
+      before[++count]?.();
+      const [, token = ""] = /^Bearer (.+)$/.exec(request.headers.authorization ?? "") ?? [];
+      if (!provider.accessTokens.includes(token))
+        { answerJson(response, 401, {
+          error: { code: 401, status: "UNAUTHENTICATED", message: "Invalid Credentials" },
+        }); return; }
+      const text = Buffer.from(raw, "base64url").toString("latin1");
+      mailed.push(/^To: .*?<?(person\d@example\.com)/m.exec(text)?.[1] ?? "");
+      answerJson(response, 200, { id: String(count), threadId: "1", labelIds: ["SENT"] });
+    });
+    const account = { provider: "gmail", transport: "gmailApi", user: "ada@gmail.com", proxy: interceptor.proxy };
+    await sandbox.write({
+      ...smallCampaign(6),
+      "ca.pem": interceptor.ca,
+      "settings.json": JSON.stringify({
+        "bulkMail.accounts": { work: { ...account, tls: { caFile: "ca.pem" }, limits: { delay: 0 } } },
+        "bulkMail.retry.initialDelay": 10,
+        "bulkMail.retry.maxDelay": 50,
+      }),
+    });
+  });
+  afterEach(async () => {
+    await provider.close();
+    await interceptor.close();
+    await sandbox.remove();
+  });
+
+  async function tokenFile(): Promise<{ readonly BULK_MAIL_TOKEN_FILE: string }> {
+    const file = path.join(sandbox.folder, "token.json");
+    const { clientId: client_id, clientSecret: client_secret } = knownClient.google;
+    const json = { type: "authorized_user", client_id, client_secret, refresh_token: provider.grant() };
+    await writeFile(file, JSON.stringify(json), { mode: 0o600 });
+    return { BULK_MAIL_TOKEN_FILE: file };
+  }
+  const everybody = Array.from({ length: 6 }, (_, i) => `person${String(i)}@example.com`);
+
+  it("gets another token in the middle of a run, and leaves a file alone whose refresh token stays", async () => {
+    const env = await tokenFile();
+    const text = await readFile(env.BULK_MAIL_TOKEN_FILE, "utf8");
+    before = { 3: () => (provider.accessTokens.length = 0) };
+    const sent = await sandbox.run(send, env);
+    assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`);
+    assert.deepEqual([...mailed].sort(), everybody);
+    assert.equal(provider.asked, 2);
+    assert.equal(await readFile(env.BULK_MAIL_TOKEN_FILE, "utf8"), text);
+  });
+
+  it("stops when the sign-in is taken back in the middle, and goes on with a new one: nobody is mailed twice (R37)", async () => {
+    before = { 4: () => provider.revokeAll() };
+    const stopped = await sandbox.run(send, await tokenFile());
+    assert.equal(stopped.code, 3, `${stopped.stdout}${stopped.stderr}`);
+    assert.match(stopped.stdout, /7 days.*Testing/);
+    assert.equal(mailed.length, 3);
+    const resumed = await sandbox.run(send, await tokenFile());
+    assert.equal(resumed.code, 0, `${resumed.stdout}${resumed.stderr}`);
+    assert.deepEqual([...mailed].sort(), everybody);
+  });
+
+  it("does not send as somebody else than the account's user, whoever the file is of", async () => {
+    provider.email = "eve@gmail.com";
+    const refused = await sandbox.run(send, await tokenFile());
+    assert.equal(refused.code, 3, refused.stderr);
+    assert.match(refused.stdout, /signed in as “eve@gmail\.com”, the account is for “ada@gmail\.com”/);
+    assert.deepEqual(mailed, []);
+  });
 });

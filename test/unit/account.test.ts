@@ -280,6 +280,22 @@ describe("endpoint", () => {
       "CA file: another content",
     ]);
     assert.deepEqual(endpointChanges(before, before), []);
+    const parsed = parseAccount("work", { provider: "gmail", user: "ada@gmail.com", transport: "gmailApi" });
+    assert.ok(parsed.value !== undefined, JSON.stringify(parsed.problems));
+    const gmail = endpointOf(parsed.value, undefined);
+    assert.deepEqual(
+      endpointChanges(
+        endpointOf(account({ port: 587, security: "starttls", user: "ada@gmail.com" }), undefined),
+        gmail,
+      ),
+      [
+        "transport: Gmail API, was SMTP",
+        "sign-in: in the browser, was password",
+        "server: gmail.googleapis.com, was smtp.example.com",
+        "port: 443, was 587",
+        "encryption: tls, was starttls",
+      ],
+    );
   });
 });
 

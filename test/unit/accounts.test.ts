@@ -738,7 +738,7 @@ describe("accounts that sign in in the browser", () => {
   for (const [name, more, changed] of [
     ["another user", { user: "eve@gmail.com" }, /user: eve@gmail\.com, was ada@gmail\.com/],
     ["a proxy", { proxy: "http://evil.example:3128" }, /proxy: http:\/\/evil\.example:3128, was none/],
-    ["another transport", { transport: "smtp" }, /transport: smtp, was gmailApi/],
+    ["another transport", { transport: "smtp" }, /transport: SMTP, was Gmail API/],
     ["another minimum of TLS", { tls: { minVersion: "TLSv1.3" } }, /minimum TLS version/],
   ] as const) {
     it(`R16 a grant is not found by ${name}, and the question names what changed`, async () => {
@@ -758,6 +758,10 @@ describe("accounts that sign in in the browser", () => {
     desk.agrees = false;
     assert.equal((await desk.accounts.resolveSignIn(undefined, "work")).kind, "cancelled");
     assert.match(desk.questions.at(-1) ?? "", /^This workspace defines the account work\. Use it\?/);
+    assert.match(
+      desk.questions.at(-1) ?? "",
+      /Proxy: http:\/\/evil\.example:3128[^]*Your sign-in and every mail go this way/,
+    );
   });
 
   it("go on with their sign-in when they are renamed or change their pace, and lose it when they are removed", async () => {

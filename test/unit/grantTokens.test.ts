@@ -235,6 +235,8 @@ describe("access tokens of a grant", () => {
       tokens = new GrantTokens(grant, () => Promise.reject(new Error("The thread ended.")), clock);
       const reply = await tokens.get();
       assert.equal(!reply.ok && reply.failure.class, "offline");
+      const broken = new GrantTokens(grant, () => assert.fail("The port is closed."), clock);
+      assert.equal((await broken.get()).ok, false);
     });
 
     it("a failure of this machine's that signing in cannot mend is looked at again later", async () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import type { Account } from "../../src/mail/account";
 import type { HttpsWay } from "../../src/mail/https";
 import {
@@ -347,6 +348,8 @@ describe("signing in with OAuth", () => {
       const { clientId: aud } = clientOf("google");
       for (const [id_token, user] of [
         [jwt({ aud, email: "ada@gmail.com" }), "ada@gmail.com"],
+        // Its times are the provider's: a machine whose clock is wrong signs in all the same.
+        [jwt({ aud, email: "ada@gmail.com", iat: 9_999_999_999, exp: 1 }), "ada@gmail.com"],
         [jwt({ aud: [aud, "other"], preferred_username: "ada@gmail.com" }), "ada@gmail.com"],
         [jwt({ aud: "another client", email: "eve@gmail.com" }), ""],
         [jwt({ aud, email: { toString: "eve" } }), ""],
@@ -406,6 +409,19 @@ describe("signing in with OAuth", () => {
         `/?code=${"a".repeat(30_000)}&state=${state}`,
       ])
         assert.deepEqual(readLanding(asked, address), { kind: "foreign" }, address.slice(0, 80));
+    });
+
+    it("never takes a code without the very state, whatever is pasted (property)", () => {
+      const asked = request();
+      const part = fc.oneof(
+        fc.string(),
+        fc.constantFrom("code=abc", "&", "?", "#", "/", "state=", asked.state.slice(1), "http://127.0.0.1:54321/"),
+      );
+      fc.assert(
+        fc.property(fc.array(part, { maxLength: 8 }), (parts) => {
+          assert.equal(readLanding(asked, parts.join("")).kind, "foreign");
+        }),
+      );
     });
 
     for (const [error, text] of [

@@ -9,6 +9,7 @@ import { signedOut, type AccessTokens, type Credentials, type TokenReply } from 
 import { plainText } from "../problems";
 import { isAccessToken, readChallenge, xoauth2Response } from "../xoauth2";
 import { SmtpDialogue } from "./dialogue";
+import { partsOf, stageOf, type EngineError } from "./engine";
 import type { ServerWords } from "./serverWords";
 import { SendError } from "./transport";
 
@@ -20,31 +21,6 @@ const endlessMs = 2_147_483_647;
  * forgets the challenge.
  */
 const tokenMethod = "ACCESS TOKEN";
-
-/** nodemailer's error, as far as we look at it: its `code` alone cannot tell what happened. */
-interface EngineError extends Error {
-  readonly code?: string;
-  readonly originalCode?: string;
-  readonly command?: string;
-  readonly response?: string;
-  readonly timeoutType?: string;
-}
-
-/** What of the engine is not in its types: its listeners, and what it knows of the server. */
-interface EngineParts {
-  readonly _socket: Socket;
-  readonly _onSocketData: (chunk: Buffer) => void;
-  readonly _onSocketError: (error: Error) => void;
-  readonly _onSocketClose: () => void;
-  readonly _onSocketEnd: () => void;
-  readonly _onSocketTimeout: () => void;
-  readonly _responseQueue: readonly string[];
-  readonly _remainder: string;
-  readonly _supportedExtensions: readonly string[];
-  readonly _maxAllowedSize: number;
-  readonly _supportedAuth: readonly string[];
-  readonly allowsAuth: boolean;
-}
 
 /** Sees a connection being opened, step by step. */
 export interface SmtpWatch {
@@ -360,20 +336,4 @@ class SignIn {
   private own(what: keyof typeof ownFailures): SendError {
     return new SendError({ ...ownFailures[what], stage: this.stage });
   }
-}
-
-function partsOf(engine: SMTPConnection): EngineParts {
-  return engine as unknown as EngineParts;
-}
-
-/** Where the dialogue was, from the command that failed. */
-function stageOf(error: EngineError, reached: Stage): Stage {
-  if (error.timeoutType === "GREETING_TIMEOUT") return "greeting";
-  if (error.timeoutType === "UPGRADE_TIMEOUT") return "starttls";
-  const command = error.command ?? "";
-  if (command.startsWith("AUTH")) return "auth";
-  if (command.startsWith("STARTTLS") || error.code === "ETLS") return "starttls";
-  if (/^(?:EHLO|HELO)/.test(command)) return "ehlo";
-  if (error.code === "EPROTOCOL" && reached === "connect") return "greeting";
-  return reached;
 }
