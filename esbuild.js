@@ -100,7 +100,11 @@ async function main() {
   writeFileSync("out/metafile.json", JSON.stringify(results.map((result) => result.metafile)));
 }
 
-main().catch((error) => {
-  if (error.errors === undefined) console.error(error);
-  process.exit(1);
-});
+// A test builds single bundles of the table.
+module.exports = { bundles };
+
+if (require.main === module)
+  main().catch((error) => {
+    if (error.errors === undefined) console.error(error);
+    process.exit(1);
+  });

@@ -26,7 +26,7 @@ export const say = {
   appPassword:
     "The server wants an app password instead of the account's own. Create one in the provider's security settings and enter it in Bulk Mail: Accounts.",
   basicOff:
-    "The server no longer lets this account sign in with a password. Ask the administrator to allow SMTP sign-in, or use another account.",
+    "The server no longer lets this account sign in with a password. Choose to sign in with the browser in Bulk Mail: Accounts, or ask the administrator to allow SMTP sign-in.",
   browser:
     "The provider wants to see a sign-in in the browser first. Sign in there, or create an app password and enter it in Bulk Mail: Accounts.",
   renewal:

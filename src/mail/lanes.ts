@@ -362,7 +362,8 @@ export class Lanes {
    * that has ended is tried once, not once a connection.
    */
   private async open(lane: Lane): Promise<void> {
-    const first = lane.transport.isOpen ? undefined : this.signingIn;
+    const isNew = !lane.transport.isOpen;
+    const first = isNew ? this.signingIn : undefined;
     // Whoever signs in first reports its failure; this recipient simply comes again.
     if (first !== undefined)
       await first.catch(() => {
@@ -371,7 +372,7 @@ export class Lanes {
     lane.enter("opening");
     if (this.resting.aborted) throw new GateClosed("resting");
     const opening = lane.transport.open(lane.signal);
-    if (first === undefined) this.signingIn ??= opening;
+    if (isNew && first === undefined) this.signingIn ??= opening;
     try {
       await opening;
     } finally {

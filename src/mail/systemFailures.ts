@@ -99,7 +99,7 @@ export const ownFailures = {
   },
   noPasswordAuth: {
     class: "account",
-    text: "The server takes no passwords, only a sign-in in the browser. The password was not sent.",
+    text: "The server takes no passwords, only a sign-in in the browser. The password was not sent; choose that sign-in in Bulk Mail: Accounts.",
   },
   noPassword: { class: "account", text: "No password is known for this account. Enter it in Bulk Mail: Accounts." },
   noTokenAuth: {

@@ -49,13 +49,14 @@ export class Sandbox {
     }
   }
 
-  /** Starts the command line; the state directory is ours unless `own` is false. */
+  /** Starts the command line, or another copy of it (`file`); the state directory is ours unless `own` is false. */
   start(
     words: readonly string[],
     env: Readonly<Record<string, string>> = {},
     own = true,
+    file = cliFile(),
   ): { child: ChildProcess; done: Promise<Finished> } {
-    const child = spawn(process.execPath, [cliFile(), ...words, ...(own ? ["--state-dir", this.state] : [])], {
+    const child = spawn(process.execPath, [file, ...words, ...(own ? ["--state-dir", this.state] : [])], {
       cwd: this.workspace,
       env: { ...process.env, HOME: this.home, USERPROFILE: this.home, ...env },
       stdio: ["ignore", "pipe", "pipe"],

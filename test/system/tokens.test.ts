@@ -217,10 +217,12 @@ describe("bulk-mail through the Gmail API (R1)", () => {
       const { raw = "" } = JSON.parse((await bodyOf(request)).toString()) as { readonly raw?: string };
       before[++count]?.();
       const [, token = ""] = /^Bearer (.+)$/.exec(request.headers.authorization ?? "") ?? [];
-      if (!provider.accessTokens.includes(token))
-        { answerJson(response, 401, {
+      if (!provider.accessTokens.includes(token)) {
+        answerJson(response, 401, {
           error: { code: 401, status: "UNAUTHENTICATED", message: "Invalid Credentials" },
-        }); return; }
+        });
+        return;
+      }
       const text = Buffer.from(raw, "base64url").toString("latin1");
       mailed.push(/^To: .*?<?(person\d@example\.com)/m.exec(text)?.[1] ?? "");
       answerJson(response, 200, { id: String(count), threadId: "1", labelIds: ["SENT"] });
@@ -279,5 +281,14 @@ describe("bulk-mail through the Gmail API (R1)", () => {
     assert.equal(refused.code, 3, refused.stderr);
     assert.match(refused.stdout, /signed in as “eve@gmail\.com”, the account is for “ada@gmail\.com”/);
     assert.deepEqual(mailed, []);
+  });
+
+  it("is approved by name as any account, with what it is: nothing is asked of anybody before (R16)", async () => {
+    await sandbox.write({ ".vscode/settings.json": await readFile(path.join(sandbox.workspace, "settings.json")) });
+    const { code, stderr } = await sandbox.run(["send", "hello.mail.md", "--yes"], await tokenFile());
+    assert.equal(code, 2);
+    assert.match(stderr, /gmail\.googleapis\.com:443 \(TLS\), user ada@gmail\.com \(signs in with OAuth\)/);
+    assert.match(stderr, /transport gmailApi, CA file ca\.pem .*, proxy http:.*--approve/s);
+    assert.deepEqual(interceptor.connections, []);
   });
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import * as path from "node:path";
+import { build, type BuildOptions } from "esbuild";
 import { repositoryRoot } from "../host/repo";
 
 interface Metafile {
@@ -106,5 +108,39 @@ describe("who may import whom", () => {
       !core.some(([file]) => /\/(sender|template|recipients|message|preflight)\.ts$/.test(file)),
       JSON.stringify(core),
     );
+  });
+
+  it("Google's client is a bundle of its own, without anything of ours and without an HTTP client or a sign-in of its own", () => {
+    const core = bundles.get("dist/mail.js");
+    const client = bundles.get("dist/gmail.js");
+    assert.ok(core !== undefined && client !== undefined);
+    const inOutput = ({ output }: typeof client, pattern: RegExp): readonly string[] =>
+      Object.entries(output.inputs).flatMap(([file, { bytesInOutput }]) =>
+        pattern.test(file) && bytesInOutput > 0 ? [file] : [],
+      );
+    assert.deepEqual(inOutput(client, /^src\//), ["src/mail/transports/gmailClient.ts"]);
+    assert.deepEqual(
+      inOutput(client, /node_modules\/(google-auth-library|gcp-metadata|gtoken|node-fetch|https-proxy-agent)\//),
+      [],
+    );
+    assert.deepEqual(inOutput(core, /node_modules\/(googleapis|gaxios|google-)|gmailClient/), []);
+  });
+
+  it("Google's client is no larger than 450 KB as it is shipped", async function () {
+    this.timeout(60_000);
+    const { bundles: table } = createRequire(__filename)(path.join(repositoryRoot(), "esbuild.js")) as {
+      readonly bundles: readonly BuildOptions[];
+    };
+    const bundle = table.find(({ entryPoints }) => JSON.stringify(entryPoints).includes("gmailClient"));
+    assert.ok(bundle !== undefined);
+    const { outputFiles } = await build({
+      ...bundle,
+      absWorkingDir: repositoryRoot(),
+      minify: true,
+      sourcemap: false,
+      write: false,
+    });
+    const sizes = outputFiles.map(({ contents }) => contents.length);
+    assert.ok(sizes.length === 1 && (sizes[0] ?? Infinity) <= 450 * 1024, `${sizes.join()} bytes`);
   });
 });

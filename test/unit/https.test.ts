@@ -15,7 +15,8 @@ const small = post(Buffer.from("hello"));
 /** More than the buffers of two sockets hold. */
 const large = post(Buffer.alloc(12 * 1024 * 1024, "large "));
 
-describe("HTTPS over the account's own way (R13, R20)", () => {
+describe("HTTPS over the account's own way (R13, R20)", function () {
+  this.timeout(20_000);
   let interceptor: Interceptor;
   const sockets: TLSSocket[] = [];
 

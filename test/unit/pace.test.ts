@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { checkedSetting, settings } from "../../src/contributions";
-import { defaultLimits, paceFrom, parseAccount, windowProblem } from "../../src/mail/index";
+import { defaultLimits, mailboxOf, paceFrom, parseAccount, windowProblem } from "../../src/mail/index";
 import type { Account, Limits, PaceReader, PaceSettings } from "../../src/mail/index";
 
 type Said = Partial<PaceSettings>;
@@ -85,6 +85,22 @@ describe("pace", () => {
       perHour: 0,
       perDay: 500,
     });
+  });
+
+  it("R1 R10 the Gmail API takes 150 messages a minute, beside the mailbox's allowance", () => {
+    const api = { transport: "gmailApi", user: "ada@gmail.com" } as const;
+    const { value, problems } = parseAccount("work", { provider: "gmail", ...api });
+    assert.ok(value !== undefined, JSON.stringify(problems));
+    const of = (said: Said): readonly number[] => {
+      const { perMinute, perDay } = paceFrom(value, reading(said));
+      return [perMinute, perDay];
+    };
+    assert.deepEqual(of({}), [150, 500]);
+    assert.deepEqual(of({ "sending.perMinute": 60 }), [60, 500]);
+    assert.deepEqual(of({ "sending.perMinute": 200 }), [150, 500]);
+    const smtp = parseAccount("work", { provider: "gmail", user: "ada@gmail.com" }).value;
+    assert.ok(smtp !== undefined);
+    assert.equal(mailboxOf(value), mailboxOf(smtp), "both ways share an allowance");
   });
 
   it("a workspace slows a user's own account down, number by number, and never speeds it up", () => {

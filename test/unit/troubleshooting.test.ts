@@ -16,8 +16,18 @@ const topics: readonly (readonly [topic: string, heading: string, failures: read
       { stage: "auth", reply: "535 5.7.8 no" },
       { stage: "auth", reply: "534 5.7.9 no" },
       { stage: "auth", reply: "535 5.7.139 no" },
+      { stage: "auth", reply: "535 5.7.139 SmtpClientAuthentication is disabled" },
       { stage: "mail", reply: "550 not your address" },
       { stage: "rcpt", reply: "554 5.7.1 relay access denied" },
+    ],
+  ],
+  [
+    "R37: signing in with an access token",
+    "Signing in with the browser",
+    [
+      { stage: "auth", token: true, reply: "535 5.7.8 no" },
+      { stage: "auth", token: true, reply: "534 5.7.14 no" },
+      { stage: "auth", token: true, reply: "535 5.7.139 no" },
     ],
   ],
   [
@@ -76,7 +86,7 @@ describe("TROUBLESHOOTING.md", () => {
     });
 
   it("has what the connection test finds by itself, and its picture", () => {
-    for (const own of ["noAuth", "noPasswordAuth", "noStarttls"] as const)
+    for (const own of ["noAuth", "noPasswordAuth", "noTokenAuth", "noStarttls"] as const)
       assert.ok(page.includes(ownFailures[own].text), own);
     for (const [, image = ""] of page.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g))
       assert.ok(existsSync(path.join(root, image)), image);

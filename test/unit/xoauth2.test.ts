@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { parseAccount } from "../../src/mail/account";
 import { classify, type Failure } from "../../src/mail/classify";
-import type { AccessTokens, TokenReply } from "../../src/mail/ports";
+import { GrantTokens } from "../../src/mail/grantTokens";
+import type { Grant } from "../../src/mail/oauth";
+import { systemClock, type AccessTokens, type TokenReply } from "../../src/mail/ports";
 import { tokenRemover } from "../../src/mail/secretText";
 import type { RunSummary } from "../../src/mail/sender";
 import { smtpTransports, type SmtpTransport, type SmtpWatch } from "../../src/mail/transports/smtp";
@@ -471,6 +473,34 @@ describe("a run that signs in with access tokens (R6, R29, R37)", () => {
 
     assert.equal((await run(plan, new FakeTokens("again"))).ending.kind, "finished");
     bench.everyoneOnce(60);
+  });
+
+  it("a grant's tokens do the same: the provider is asked once for five connections", async () => {
+    let asked = 0;
+    const grant: Grant = {
+      ...{ provider: "google", clientId: "client", clientSecret: "", refreshToken: "refresh", scopes: [], user },
+      grantedAt: "2026-01-01T00:00:00Z",
+    };
+    const tokens = new GrantTokens(
+      grant,
+      async (of) => {
+        asked++;
+        await Promise.resolve();
+        return { ok: true, grant: of, token: "new", expiresInMs: 3_600_000 };
+      },
+      systemClock,
+      undefined,
+      { token: "old", expiresInMs: 3_600_000 },
+    );
+    await bench.serve(
+      ending(20, (token) => token === "new"),
+      offer,
+    );
+    const plan = await bench.plan(undefined, smallCampaign(60), { connections: 5 }, { account });
+    assert.deepEqual((await bench.run(plan, { ports: { accessTokens: tokens.get } })).ending, { kind: "finished" });
+    bench.everyoneOnce(60);
+    assert.equal(asked, 1);
+    assert.equal(shown().filter((token) => token === "old").length, 6);
   });
 
   it("a run without a sign-in stops before anything is shown, and asks for one", async () => {

@@ -49,6 +49,8 @@ export function gmailTransports(options: GmailOptions): () => Transport {
 /** One connection to the API. */
 class GmailTransport implements Transport {
   private readonly connection: HttpsConnection;
+  /** Nothing that the server repeats may show a token, or the proxy's password. */
+  private readonly words: ServerWords;
   private token = "";
 
   constructor(
@@ -56,6 +58,7 @@ class GmailTransport implements Transport {
     way: HttpsWay,
   ) {
     this.connection = new HttpsConnection(way, host);
+    this.words = new ServerWords(options.account, options.credentials);
   }
 
   get heardAt(): number {
@@ -134,15 +137,15 @@ class GmailTransport implements Transport {
     if (reply === undefined) throw own("stopped", "auth");
     if (!reply.ok) throw new SendError(reply.failure);
     this.token = reply.token;
+    this.words.keepOut(reply.token);
   }
 
   private receipt(reply: HttpsReply): Receipt {
     const { status, headers, body } = reply;
     const isYes = status >= 200 && status < 300 && /^application\/json\b/i.test(headers["content-type"] ?? "");
-    const words = this.words();
     if (!isYes) {
       const failure = classifyGmail(reply, Date.now());
-      throw new SendError({ ...failure, reply: words.kept(failure.reply ?? "") });
+      throw new SendError({ ...failure, reply: this.words.kept(failure.reply ?? "") });
     }
     const serverMessageId = readMessageId(body);
     return { reply: `${String(status)} OK`, ...(serverMessageId !== undefined && { serverMessageId }) };
@@ -152,13 +155,7 @@ class GmailTransport implements Transport {
   private unanswered(error: unknown, stage: Stage): unknown {
     if (!(error instanceof HttpsError)) return error;
     const failure = httpsFailure(error, host, stage);
-    return new SendError(error.reply === "" ? failure : { ...failure, reply: this.words().kept(error.reply) });
-  }
-
-  /** Nothing that the server repeats may show the token, or the proxy's password. */
-  private words(): ServerWords {
-    const { account, credentials } = this.options;
-    return new ServerWords(account, { ...credentials, password: this.token });
+    return new SendError(error.reply === "" ? failure : { ...failure, reply: this.words.kept(error.reply) });
   }
 }
 
