@@ -2,6 +2,10 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { classify, ownFailures, type RawFailure } from "../../src/mail/classify";
+import { say } from "../../src/mail/classifyRules";
+import { HttpsError } from "../../src/mail/https";
+import { httpsFailure } from "../../src/mail/httpsFailures";
+import { gmailRules } from "../../src/mail/transports/gmailErrors";
 import { repositoryRoot } from "../host/repo";
 
 const root = repositoryRoot();
@@ -84,6 +88,15 @@ describe("TROUBLESHOOTING.md", () => {
         assert.ok(section.includes(text), text);
       }
     });
+
+  it("has R1: every message about the Gmail API", () => {
+    const section = page.split(/^## /m).find((part) => part.startsWith("The Gmail API\n")) ?? "";
+    const codes = ["ENOTFOUND", "SELF_SIGNED_CERT_IN_CHAIN", "CERT_HAS_EXPIRED", "EPROTO", "EPROXYTARGET", "ETIMEDOUT"];
+    const unreached = codes.map((code) => httpsFailure(new HttpsError("connect", code), "gmail.googleapis.com").text);
+    const general = new Set<string>([say.sender, say.tooLarge]);
+    const told = gmailRules.map(({ text }) => text).filter((text) => !general.has(text));
+    for (const text of [...told, ...unreached]) assert.ok(section.includes(text), text);
+  });
 
   it("has what the connection test finds by itself, and its picture", () => {
     for (const own of ["noAuth", "noPasswordAuth", "noTokenAuth", "noStarttls"] as const)

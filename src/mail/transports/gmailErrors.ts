@@ -26,7 +26,7 @@ export interface GmailRule {
 /** Our sentences about the API: the cause and the next step. */
 const sayGmail = {
   signIn:
-    "Google does not accept the sign-in of this account any more. Sign in again, then resume: nobody gets it twice.",
+    "Google does not accept the sign-in of this account any more. Sign in again, then resume: whoever has the message stays out.",
   scope:
     "Google was not asked to let Bulk Mail send mail for this account. Sign in again and leave the box for sending mail ticked.",
   apiOff:
