@@ -77,10 +77,11 @@ export function readPace(account: Account | undefined, level: Level, scope?: Set
   return Object.freeze(paceFrom(account, paceReader(level, scope)));
 }
 
-/** What an account of each provider is limited to when it says nothing itself, by the provider's id. Never throws. */
+/** What an account of each provider is limited to when it says nothing itself, by the provider's id, and the Gmail API. Never throws. */
 export function readDefaultLimits(): Readonly<Record<string, Limits>> {
   const get: PaceReader["get"] = (key) => read(key, undefined);
-  return Object.fromEntries(providers.map(({ id }) => [id, defaultLimits(id, { get })]));
+  const byServer = providers.map(({ id }) => [id, defaultLimits(id, { get })] as const);
+  return { ...Object.fromEntries(byServer), gmailApi: defaultLimits("gmail", { get }, "gmailApi") };
 }
 
 /** Settings are taken whole from one level: VS Code's own merge would mix the hours of two. */

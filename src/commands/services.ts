@@ -191,14 +191,12 @@ export function serverOf({ account }: Pick<ResolvedAccount, "account">): string 
   const security = { starttls: "STARTTLS", tls: "TLS", none: "not encrypted" }[account.security];
   const unverified = account.security !== "none" && !account.tls.verify ? ", certificate not verified" : "";
   const user = account.auth === "none" ? "without signing in" : `as ${account.user}`;
+  if (account.transport === "gmailApi") return `${account.id}: Gmail API, ${user}`;
   return `${account.id}: ${account.host}:${String(account.port)} (${security}${unverified}), ${user}`;
 }
 
 /** An account as a line to pick. */
 export function accountChoice({ id, account }: AccountEntry): { label: string; description: string; id: string } {
-  return {
-    label: id,
-    description: account === undefined ? "has problems" : `${account.host}:${String(account.port)}`,
-    id,
-  };
+  const place = account?.transport === "gmailApi" ? "Gmail API" : `${account?.host ?? ""}:${String(account?.port)}`;
+  return { label: id, description: account === undefined ? "has problems" : place, id };
 }

@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import type { Accounts, Draft, ResolvedAccount } from "../accounts";
 import type { Dialogs } from "../dialogs";
-import type { Diagnosis, DoctorFix, DoctorStep, DoctorStepName } from "../mail/index";
+import type { Account, Diagnosis, DoctorFix, DoctorStep, DoctorStepName } from "../mail/index";
 import {
   doctorStepNames,
   doctorSteps,
@@ -94,10 +94,15 @@ export class ConnectionTest {
   private confirm({ account }: ResolvedAccount, sendTo: string): Promise<boolean> {
     return this.ports.dialogs.confirm(
       `Send a test mail to ${plainText(sendTo, 320)}?`,
-      `One message leaves through ${account.host}, port ${String(account.port)}, to the account's own From address and to nobody else.`,
+      `One message leaves through ${placeOf(account)}, to the account's own From address and to nobody else.`,
       "Send Test Mail",
     );
   }
+}
+
+/** Where mail is handed over, for people. */
+function placeOf({ transport, host, port }: Account): string {
+  return transport === "gmailApi" ? "the Gmail API" : `${host}, port ${String(port)}`;
 }
 
 function ownAddress({ account }: ResolvedAccount): string | undefined {
@@ -108,8 +113,8 @@ function ownAddress({ account }: ResolvedAccount): string | undefined {
 function headline(diagnosis: Diagnosis, { account }: ResolvedAccount, sendTo: string | undefined): string {
   const failed = diagnosis.steps.find(({ state }) => state === "failed");
   if (failed !== undefined) return failed.text;
-  const { host, port, user, auth } = account;
-  const where = `${host}, port ${String(port)}`;
+  const { user, auth } = account;
+  const where = placeOf(account);
   if (sendTo !== undefined)
     return `The server took the test mail to ${plainText(sendTo, 320)}. Look whether it arrives, and where.`;
   const who = auth === "none" ? `connected to ${where}` : `signed in as ${plainText(user, 100)} at ${where}`;

@@ -23,6 +23,14 @@ import { collectWebviewErrors, webview } from "./webviews";
 
 const startMs = 120_000;
 
+/** A part of the window, CSS pixels. */
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /** What to open. */
 export interface WorkbenchOptions {
   /** The packaged extension: UI tests test what is shipped. */
@@ -265,13 +273,13 @@ export class Workbench {
     await this.page.locator(`.monaco-workbench.${themeKind(name)}`).waitFor();
   }
 
-  /** A picture of the whole window as `out/screenshots/NAME.png`; its path. */
-  async screenshot(name: string): Promise<string> {
+  /** A picture of the window, or of a part of it, as `out/screenshots/NAME.png`; its path. */
+  async screenshot(name: string, clip?: Box): Promise<string> {
     const folder = join(repositoryRoot(), "out/screenshots");
     await mkdir(folder, { recursive: true });
     await this.page.evaluate("document.fonts.ready.then(() => undefined)");
     const path = join(folder, `${name}.png`);
-    await this.page.screenshot({ path, animations: "disabled", caret: "hide" });
+    await this.page.screenshot({ path, animations: "disabled", caret: "hide", ...(clip && { clip }) });
     return path;
   }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import * as path from "node:path";
 import type { Frame, Locator } from "playwright-core";
-import { Interceptor } from "../fakes/interceptor";
+import { answerJson, Interceptor } from "../fakes/interceptor";
 import { googleClientFile, knownClient, SignInServer } from "../fakes/signInServer";
 import { eventually } from "../host/wait";
 import type { Workbench } from "../host/workbench";
@@ -20,6 +20,9 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
   before(async () => {
     interceptor = await Interceptor.start();
     google = await SignInServer.start(interceptor, "google");
+    interceptor.play("gmail.googleapis.com", (_request, response) =>
+      answerJson(response, 401, { error: { code: 401 } }),
+    );
     opened = await openWorkspace({
       "list.csv": "email\nada@example.com\n",
       "certs/ca.pem": await readFile(interceptor.caFile),
@@ -42,8 +45,17 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
     return JSON.parse(await readFile(file, "utf8")) as Record<string, unknown>;
   };
 
+  /** The form from *Sign-In* on, for the pages in `docs`. */
+  const picture = async (frame: Frame, name: string): Promise<void> => {
+    const section = frame.locator("section", { has: frame.locator("#section-sign-in") });
+    await frame.evaluate("document.getElementById('section-sign-in').scrollIntoView()");
+    const [part, whole] = [await section.boundingBox(), await frame.locator(".detail").boundingBox()];
+    assert.ok(part !== null && whole !== null);
+    const height = Math.min(part.height, whole.y + whole.height - part.y);
+    await opened.workbench.screenshot(name, { ...part, height });
+  };
+
   it("Gmail offers Google's sign-in and the Gmail API; what does not matter goes, what was typed stays (R1)", async () => {
-    const { workbench } = opened;
     const frame = await beginAccount(opened);
     await choose(frame, "provider", "Gmail");
     await fieldOf(frame, "user").fill(user);
@@ -57,7 +69,9 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
       assert.equal(await field(frame, name).isVisible(), false, name);
     for (const name of ["user", "client", "signIn", "caFile", "proxy", "perDay"])
       assert.equal(await field(frame, name).isVisible(), true, name);
-    await workbench.screenshot("sign-in-new");
+    const perMinute = frame.locator('[data-field="perMinute"] vscode-text-field');
+    assert.equal(await perMinute.getAttribute("placeholder"), "150", "what Google allows through its API");
+    await picture(frame, "docs-sign-in-new");
     await choose(frame, "transport", "Gmail's mail server (SMTP)");
     assert.equal(await fieldOf(frame, "password").inputValue(), "abcd efgh");
     assert.deepEqual(
@@ -94,13 +108,13 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
     await frame.getByRole("button", { name: "Save and Sign in with Google" }).click();
     const address = await browser;
     await box(frame).getByText("Waiting for your browser…").waitFor();
-    await workbench.screenshot("sign-in-waiting");
+    await workbench.screenshot("docs-sign-in-waiting", { x: 340, y: 0, width: 940, height: 330 });
     google.email = user;
     await fetch(await google.consent(address));
     await box(frame).getByText(`Signed in as ${user} since`).waitFor();
     await frame.locator(".account-item.selected", { hasText: `Signed in as ${user}` }).waitFor();
     assert.equal(await field(frame, "client").isVisible(), false);
-    await workbench.screenshot("sign-in-done");
+    await picture(frame, "docs-sign-in-done");
     const { gmail } = (await settings())["bulkMail.accounts"] as Record<string, unknown>;
     assert.deepEqual(gmail, {
       provider: "gmail",
@@ -126,7 +140,9 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
       // Another user is another endpoint: then the client and its guide are there again.
       await fieldOf(frame, "user").fill("grace@gmail.com");
       await box(frame).getByText("Signed in for the account as it was saved.").waitFor();
-      await frame.locator(".guide:not([hidden])").evaluate("(guide) => (guide.open = true)");
+      await frame.evaluate(
+        "{ const guide = document.querySelector('.guide:not([hidden])'); guide.open = true; guide.scrollIntoView({ block: 'end' }); }",
+      );
       await workbench.screenshot(`sign-in-guide-${name}`);
       assert.deepEqual(await faults(frame), []);
       await frame.getByRole("button", { name: /discard/i }).click();
@@ -147,6 +163,24 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
     assert.equal((await focused(frame)).trim(), "Sign In Again");
     await page.keyboard.press("Tab");
     assert.equal((await focused(frame)).trim(), "Sign Out");
+  });
+
+  it("a test of a sign-in that ended offers to sign in, and that goes on from there (R37)", async () => {
+    const { workbench } = opened;
+    const frame = await panel();
+    await frame.getByRole("button", { name: "Test Connection" }).click();
+    await frame.getByText(`The connection works: signed in as ${user} at the Gmail API.`).waitFor();
+    google.revokeAll();
+    await frame.getByRole("button", { name: "Send a Test Mail to Me…" }).click();
+    await (await workbench.modal()).press("Send Test Mail");
+    const failed = frame.locator('[data-step="auth"].step-failed');
+    await failed.waitFor();
+    await workbench.screenshot("sign-in-ended");
+    await box(frame).getByText("Not signed in.").waitFor();
+    const browser = catchBrowser(workbench);
+    await failed.getByRole("button", { name: "Sign in with Google" }).click();
+    await fetch(await google.consent(await browser));
+    await box(frame).getByText(`Signed in as ${user} since`).waitFor();
   });
 
   it("says in place what the provider refused", async () => {
@@ -171,7 +205,8 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
     await question.press("Sign Out");
     await box(frame).getByText("Not signed in.").waitFor();
     await frame.locator(".account-item.selected", { hasText: "Not signed in" }).waitFor();
-    assert.equal(google.refreshTokens.size, 0, "Google was told");
+    await workbench.waitForNotification("Signed out, and Google was told.");
+    assert.equal(google.refreshTokens.size, 0);
     assert.match(
       (await fieldOf(frame, "client").getAttribute("placeholder")) ?? "",
       /^Stored/,

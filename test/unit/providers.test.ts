@@ -35,7 +35,10 @@ describe("providers", () => {
       assert.equal(retired !== undefined, !auths.includes("password"), id);
       assert.ok(auths.length > 0, id);
     }
-    assert.match(providerById("outlook")?.retired ?? "", /since September 2024.*sign in with Microsoft.*app registration/);
+    assert.match(
+      providerById("outlook")?.retired ?? "",
+      /since September 2024.*sign in with Microsoft.*app registration/,
+    );
     assert.equal(providerById("gmail")?.retired, undefined);
     assert.match(providerById("microsoft365")?.note ?? "", /off by default from the end of December 2026/);
   });

@@ -262,7 +262,10 @@ function test(mail: boolean): void {
   const key = selected;
   const own: NonNullable<typeof tested> = { run: ++lastRun, what: whatIsEdited(), running: true };
   tested = own;
-  bar.testing(`Testing the connection to ${draft.form.host.trim() || "the server"}…`);
+  const { transport, host: server } = draft.form;
+  bar.testing(
+    `Testing the connection to ${transport === "gmailApi" ? "the Gmail API" : server.trim() || "the server"}…`,
+  );
   run(
     host
       .request("test", own.run, editOf(draft), draft.typed, mail)
