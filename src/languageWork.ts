@@ -2,7 +2,7 @@
 import type { Disposable } from "./dispose";
 import { TooSlow, WorkerEnded } from "./workerThread";
 import type { WorkerThread } from "./workerThread";
-import type { CampaignRequest, CheckReply, ListReply, PreviewReply } from "./workerProtocol";
+import type { CampaignRequest, CheckReply, ListReply, PreviewReply, SymbolsReply } from "./workerProtocol";
 import type { CsvOptions } from "./mail/index";
 
 /** Live work that has not ended by then is given up, milliseconds. */
@@ -36,6 +36,11 @@ export class LanguageWork implements Disposable {
     return await this.run(`preview ${request.file}`, () =>
       this.live.requestWithin(this.limitMs, "preview", request, index),
     );
+  }
+
+  /** What a campaign's names stand for. */
+  async symbols(request: CampaignRequest): Promise<Live<SymbolsReply>> {
+    return await this.run(`symbols ${request.file}`, () => this.live.requestWithin(this.limitMs, "symbols", request));
   }
 
   /** Checks everything, without a limit. Aborting `signal` ends it; it then rejects with `WorkerEnded`. */

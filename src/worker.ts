@@ -4,7 +4,7 @@ import { CampaignIds, forecastFor, systemClock } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
-import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
+import { checkCampaign, describeList, Previews, symbolsOf, warmUp } from "./workerCampaign";
 import type { HostApi, WorkerApi } from "./workerProtocol";
 import * as records from "./workerRecords";
 import { holderOf, interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
@@ -60,6 +60,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     preview: (request, index) =>
       newest.run(`preview ${request.file}`, (signal) => previews.preview(request, index, signal)),
     describeList,
+    symbols: (request) => newest.run(`symbols ${request.file}`, (signal) => symbolsOf(request, ids, signal)),
     run: (order) => runs.run(order),
     stop: (key) => {
       runs.stop(key);

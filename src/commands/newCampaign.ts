@@ -6,7 +6,7 @@ import * as vscode from "vscode";
 import { rootOf } from "../campaignFiles";
 import { readSettings } from "../config";
 import { HumanError } from "../notify";
-import type { ListReply } from "../workerProtocol";
+import type { ListColumn, ListReply } from "../workerProtocol";
 import type { Services } from "./services";
 
 /** What a list without any file of one's own looks like. */
@@ -73,11 +73,18 @@ async function writeNew(folder: string, stem: string, extension: string, text: s
   }
 }
 
+/** What a new campaign needs to know of a column. */
+type NamedColumn = Pick<ListColumn, "name" | "alias" | "empty">;
+
 /** A campaign on the list called `list` (in the same folder) that uses every column. */
-export function campaignText(id: string, list: string, { columns, addressColumn }: ListReply): string {
+export function campaignText(
+  id: string,
+  list: string,
+  { columns, addressColumn }: Pick<ListReply, "addressColumn"> & { readonly columns: readonly NamedColumn[] },
+): string {
   const address = addressColumn === undefined ? undefined : columns[addressColumn];
   const others = columns.filter((column) => column !== address && column.name.trim() !== "" && canBeNamed(column));
-  const name = others.find((column) => /^(?:full[_ ]?|first[_ ]?)?name$/i.test(column.name) && !column.gaps);
+  const name = others.find((column) => /^(?:full[_ ]?|first[_ ]?)?name$/i.test(column.name) && column.empty === 0);
   const frontMatter = [
     `id: ${id}`,
     `subject: ${quoted(name === undefined ? "Hello" : `Hello ${placeholder(name)}`)}`,
@@ -103,15 +110,15 @@ export function campaignText(id: string, list: string, { columns, addressColumn 
 }
 
 /** A Liquid text has no escapes: a name with both kinds of quotes cannot be written. */
-function canBeNamed({ name, alias }: ListReply["columns"][number]): boolean {
+function canBeNamed({ name, alias }: NamedColumn): boolean {
   return alias !== undefined || !(name.includes('"') && name.includes("'"));
 }
 
 /** The placeholder of a column; one that some rows leave empty says what stands there instead. */
-function placeholder({ name, alias, gaps }: ListReply["columns"][number]): string {
+function placeholder({ name, alias, empty }: NamedColumn): string {
   const plain = /^[A-Za-z_][A-Za-z0-9_]*$/;
   const variable = plain.test(name) ? name : (alias ?? (name.includes('"') ? `['${name}']` : `["${name}"]`));
-  return gaps ? `{{ ${variable} | default: "–" }}` : `{{ ${variable} }}`;
+  return empty > 0 ? `{{ ${variable} | default: "–" }}` : `{{ ${variable} }}`;
 }
 
 /** A YAML double-quoted text (YAML 1.2 §7.3.1); JSON's escapes are among YAML's. */

@@ -29,6 +29,9 @@ export type { AccessTokens, Clock, Credentials, Logger, Ports, TokenReply } from
 export { signedOut, silentLogger, systemClock } from "./ports";
 export type { CheckResult, Counts, Entry, Prepared, PrepareRequest, SenderDefaults } from "./preflight";
 export { checkRows, prepareCampaign, RowError } from "./preflight";
+export type { Mention } from "./template";
+export { ColumnNames } from "./columnNames";
+export { columnsAfterRename } from "./columns";
 export type { Fix, Position, Problem, ProblemCode, Range, Severity } from "./problems";
 export { plainText, quote, sentence } from "./problems";
 export type { OAuthProviderId, Provider } from "./providers";

@@ -12,6 +12,7 @@ import { ColumnNames } from "./columnNames";
 import { compose, placeInText, RowError } from "./composer";
 import { decodeText } from "./decode";
 import { FileError, fileProblem, stampOf } from "./files";
+import { mentionsIn } from "./mentions";
 import type { Prepared, PrepareRequest } from "./preflight";
 import type { Problem } from "./problems";
 import { fileStart, nearest, plainText, problemAt } from "./problems";
@@ -85,6 +86,7 @@ export class Opening {
       campaign,
       list,
       opened: this.opened,
+      mentions: mentionsIn(campaign, templates, keyColumn),
       attachments,
       isSuppressed,
       judgements: passes,

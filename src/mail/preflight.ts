@@ -9,6 +9,7 @@ import type { Problem, ProblemCode } from "./problems";
 import { fileStart, problemAt } from "./problems";
 import type { CsvOptions, RecipientList, Row } from "./recipients";
 import type { Judgement } from "./rowJudge";
+import type { Mention } from "./template";
 
 export type { Stamp } from "./composer";
 export { RowError } from "./composer";
@@ -87,6 +88,8 @@ export interface Prepared {
   entries(signal?: AbortSignal): AsyncIterable<Entry>;
   /** All rows in batches, those that `where` leaves out too, each with all that was found. Throws like `entries`. */
   judgements(signal?: AbortSignal): AsyncIterable<readonly Judgement[]>;
+  /** Where it names columns, as far as its texts compile. */
+  readonly mentions: readonly Mention[];
   /** Absolute path → size in bytes of the attachments that all rows share. */
   readonly attachments: ReadonlyMap<string, number>;
   /** Whether an address, or an entry's identity, must not be mailed, from the file as it is now. Throws `FileError`. */

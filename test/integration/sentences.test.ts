@@ -234,14 +234,13 @@ describe("sentences", () => {
 
   it("a new campaign quotes what YAML and Markdown would misread", () => {
     const columns = [
-      { name: "email", alias: undefined, gaps: false },
-      { name: "Name", alias: "name", gaps: false },
-      { name: 'a "b" *c*', alias: undefined, gaps: true },
+      { name: "email", alias: undefined, empty: 0 },
+      { name: "Name", alias: "name", empty: 0 },
+      { name: 'a "b" *c*', alias: undefined, empty: 1 },
     ];
     const text = campaignText("5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", "people: all.csv", {
       columns,
       addressColumn: 0,
-      problems: [],
     });
     assert.match(text, /^recipients: "people: all\.csv"$/m);
     assert.match(text, /^to: "\{\{ Name \}\} <\{\{ email \}\}>"$/m);
