@@ -43,7 +43,7 @@ export async function newCampaign(services: Services): Promise<void> {
 
 /** A list of the workspace, or a new small one in `folder`; undefined when the person turned away. */
 async function chooseList(services: Services, folder: string): Promise<string | undefined> {
-  const found = await vscode.workspace.findFiles("**/*.{csv,tsv}", "**/node_modules/**", 200);
+  const found = await vscode.workspace.findFiles("**/*.{csv,tsv,xlsx,jsonl}", "**/node_modules/**", 200);
   const small = { label: "$(add) Make a small list", description: "people.csv with two rows", file: undefined };
   const lists = found.map((uri) => ({
     label: vscode.workspace.asRelativePath(uri),

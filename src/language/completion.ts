@@ -13,8 +13,8 @@ import { filterWords, keyWords, tagWords } from "./words";
 
 /** Files that each key may name, as a glob. */
 const fileKeys: Readonly<Record<string, string>> = {
-  recipients: "**/*.{csv,tsv,txt}",
-  suppress: "**/*.{csv,tsv,txt}",
+  recipients: "**/*.{csv,tsv,txt,xlsx,json,jsonl}",
+  suppress: "**/*.{csv,tsv,txt,xlsx,json,jsonl}",
   body: "**/*.{md,html,htm}",
   attachments: "**/*",
 };

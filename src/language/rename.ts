@@ -32,6 +32,8 @@ export class ColumnRename implements vscode.RenameProvider {
     const { list } = symbols;
     const name = newName.trim();
     if (list === undefined) throw new Error("The campaign names no list of recipients.");
+    if (!/\.(?:csv|tsv|txt)$/i.test(list))
+      throw new Error("Only columns of a CSV can be renamed from here. Rename it in the list itself.");
     const renamed = columnsAfterRename(symbols.columns?.columns ?? [], index, name);
     if (!renamed.ok) throw new Error(renamed.text);
     const listUri = vscode.Uri.file(list);

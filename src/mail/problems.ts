@@ -168,6 +168,14 @@ export const sentences = {
     `${quote(a.text)} stands in the first line, which must name the columns. Put a header line above it, such as email,name.`,
   "list.hugeRow": (a: { limit: string }) =>
     `This row is larger than ${a.limit}, so this is no list of recipients. Correct the file.`,
+  "list.json": () =>
+    'This is no JSON list. Write an array of objects, one a recipient, such as [{ "email": "ada@example.com" }].',
+  "list.jsonLine": () => "This line is no JSON object. Write one object a line, one a recipient.",
+  "list.jsonRow": () => "This is no object, so it is no recipient. Write one object a recipient.",
+  "list.jsonNested": (a: { name: string }) =>
+    `${quote(a.name)} holds a list or an object here, which a letter shows as JSON. Give it a text or a number.`,
+  "list.workbook": (a: { detail: string }) =>
+    `This workbook cannot be read: ${a.detail}. Save it as .xlsx without a password, or as CSV (UTF-8).`,
   "list.nul": () => "This file contains NUL bytes, so it is no CSV text. Export it again as CSV (UTF-8).",
   "suppress.noAddresses": (a: { columns: string }) =>
     `No column of the suppression file holds e-mail addresses. The columns are ${a.columns}: write one address a line.`,
