@@ -82,6 +82,8 @@ export interface BodyTemplate {
   readonly images: readonly string[];
   /** True when rows have images of their own: local ones, if they are, are known after rendering only. */
   readonly hasRowImages: boolean;
+  /** False when the text part is blank whatever the rows hold. */
+  readonly hasText: boolean;
   /** What is wrong with this row for this body; cheap. */
   check(values: RowValues): readonly RowIssue[];
   /** Both parts for a row. Problems are about this row, at the template's place. */
@@ -216,6 +218,7 @@ class CompiledBody implements BodyTemplate {
   readonly mentions: readonly Mention[];
   readonly images: readonly string[];
   readonly hasRowImages: boolean;
+  readonly hasText: boolean;
   /** All that the template can put out, every branch after the other: for what can be known before any row. */
   private readonly sample: Shape;
   private readonly sampleOutputs: readonly number[];
@@ -241,6 +244,8 @@ class CompiledBody implements BodyTemplate {
     this.images = this.sample.images.map((image) => image.path);
     const landings = all.outputs.map((_, slot) => [...(this.sample.landings[slot] ?? [])]);
     this.hasRowImages = landings.some((of) => of.includes("image"));
+    const { literals: texts, places } = this.sample.text;
+    this.hasText = places.length > 0 || texts.some((text) => text.trim() !== "");
     this.delicate = all.outputs.flatMap((output, slot) => {
       const critical = (landings[slot] ?? []).filter((landing) => landing === "urlStart" || landing === "css");
       const source = inspector.usage.outputs.get(output)?.source;
