@@ -3,7 +3,7 @@ import type { Disposable } from "./dispose";
 import { TooSlow, WorkerEnded } from "./workerThread";
 import type { WorkerThread } from "./workerThread";
 import type { CampaignRequest, CheckReply, ListReply, PreviewReply, SymbolsReply } from "./workerProtocol";
-import type { CsvOptions } from "./mail/index";
+import type { CsvOptions, RowOutcome } from "./mail/index";
 
 /** Live work that has not ended by then is given up, milliseconds. */
 export const liveLimitMs = 2_000;
@@ -52,6 +52,15 @@ export class LanguageWork implements Disposable {
     } finally {
       signal.removeEventListener("abort", end);
     }
+  }
+
+  /** What became of the rows between two lines of a campaign's list. */
+  async outcomes(
+    request: CampaignRequest,
+    stateDirectory: string,
+    lines: readonly [first: number, last: number],
+  ): Promise<readonly RowOutcome[]> {
+    return await this.patient.request("outcomes", request, stateDirectory, lines);
   }
 
   /** The columns of a list. */

@@ -17,6 +17,7 @@ import { CampaignDefinitions } from "./language/definition";
 import { Diagnostics } from "./language/diagnostics";
 import { CampaignHover } from "./language/hover";
 import { ColumnRename } from "./language/rename";
+import { ListOutcomes } from "./language/outcomes";
 import { Symbols } from "./language/symbols";
 import { LanguageWork } from "./languageWork";
 import { Log } from "./log";
@@ -74,6 +75,7 @@ export function createServices(outside: Outside): Services & Disposable {
   const task = owned.add(new SendTask(script, log));
   const statusBar = owned.add(new StatusBar());
   owned.add(new RunProgress(task, statusBar, () => readSettings().progress));
+  owned.add(new ListOutcomes({ extensionUri, campaigns, symbols, work, task, logger: log, stateDirectory }));
   const reports = owned.add(new Reports(task, stateDirectory, log));
   const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
 

@@ -192,7 +192,7 @@ export class Previews {
 
   private async open(request: CampaignRequest, signal: AbortSignal): Promise<NonNullable<Previews["kept"]>> {
     const kept = this.kept;
-    if (kept?.stamp === (await this.stampOf(request, kept?.opened.files ?? []))) return kept;
+    if (kept?.stamp === (await stampOfRequest(request, kept?.opened.files ?? []))) return kept;
     this.kept = undefined;
     const opened = await openCampaign(request, this.ids);
     const entries: Entry[] = [];
@@ -203,16 +203,17 @@ export class Previews {
       }
       signal.throwIfAborted();
     }
-    const made = { stamp: await this.stampOf(request, opened.files), opened, entries, count };
+    const made = { stamp: await stampOfRequest(request, opened.files), opened, entries, count };
     // A problem may be about a file that is not there yet, whose coming no stamp tells.
     if (opened.problems.length === 0) this.kept = made;
     return made;
   }
+}
 
-  private async stampOf(request: CampaignRequest, files: readonly string[]): Promise<string> {
-    const asked = JSON.stringify([{ ...request, overlay: [...request.overlay], senders: [...request.senders] }]);
-    return `${asked} ${await stampsOf(request, files)}`;
-  }
+/** Changes whenever the request, or one of `files`, does. */
+export async function stampOfRequest(request: CampaignRequest, files: readonly string[]): Promise<string> {
+  const asked = JSON.stringify([{ ...request, overlay: [...request.overlay], senders: [...request.senders] }]);
+  return `${asked} ${await stampsOf(request, files)}`;
 }
 
 /** The first entry that `wanted` accepts, by itself and its index, read from the list; undefined when there is none. */

@@ -17,6 +17,7 @@ import type {
   Progress,
   Range,
   Resolution,
+  RowOutcome,
   RunState,
   RunSummary,
   SenderDefaults,
@@ -262,6 +263,12 @@ export interface WorkerApi {
   describeList(file: string, root: string, csv: CsvOptions): Promise<ListReply>;
   /** Where the campaign names columns, and the first thousand rows of its list. A newer one of the same file makes an older one give up. */
   symbols(request: CampaignRequest): Promise<SymbolsReply>;
+  /** What the campaign's last real run made of the rows between two zero-based lines of its list; a newer question makes an older one give up. */
+  outcomes(
+    request: CampaignRequest,
+    stateDirectory: string,
+    lines: readonly [first: number, last: number],
+  ): Promise<readonly RowOutcome[]>;
   /** Runs to the end, a stop or a failure. */
   run(order: RunOrder): Promise<RunReply>;
   /** Takes nothing new and awaits what is in flight; `run` then ends. */

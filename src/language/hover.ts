@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { isCampaign } from "../campaignFiles";
 import { cursorAt, wordAt } from "./cursor";
+import { plainMarkdown } from "./markdown";
 import { aboutColumn, ourFiles } from "./symbols";
 import type { Symbols } from "./symbols";
 import { filterWords, keyWords, tagWords } from "./words";
@@ -48,8 +49,6 @@ function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined 
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** Cells are text and never markup. VS Code's own way to say so would keep long lines from being wrapped. */
 function hover(text: string, range: vscode.Range): vscode.Hover {
-  const escaped = text.replace(/&/g, "&amp;").replace(/[\\`*_{}[\]()#+\-.!<>|~$:@]/g, "\\$&");
-  return new vscode.Hover(new vscode.MarkdownString(escaped), range);
+  return new vscode.Hover(plainMarkdown(text), range);
 }

@@ -44,6 +44,7 @@ export type { OpenReport, Report, ReportRow } from "./report";
 export { openReport, writeReportCsv } from "./report";
 export { formatReport, formatTable } from "./reportFormats";
 export { exportRows } from "./exportRows";
+export { RowOutcomes, type RowOutcome } from "./rowOutcomes";
 export { parseWindow, windowProblem, windowWaitMs } from "./sendingWindow";
 export { ownerIn } from "./lock";
 export { sendingText } from "./sendingText";
