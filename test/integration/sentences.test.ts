@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { confirmation, span } from "../../src/commands/confirmation";
 import type { Sending } from "../../src/commands/confirmation";
-import { campaignText } from "../../src/commands/newCampaign";
+import { campaignText } from "../../src/commands/campaignStarters";
 import { lensTitles } from "../../src/language/codeLens";
 import { attemptLine } from "../../src/log";
 import { unlimited } from "../../src/mail/index";
@@ -238,7 +238,7 @@ describe("sentences", () => {
       { name: "Name", alias: "name", empty: 0 },
       { name: 'a "b" *c*', alias: undefined, empty: 1 },
     ];
-    const text = campaignText("5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", "people: all.csv", {
+    const text = campaignText("plain", "5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", "people: all.csv", {
       columns,
       addressColumn: 0,
     });
