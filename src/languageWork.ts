@@ -2,8 +2,8 @@
 import type { Disposable } from "./dispose";
 import { TooSlow, WorkerEnded } from "./workerThread";
 import type { WorkerThread } from "./workerThread";
-import type { CampaignRequest, CheckReply, ListReply, PreviewReply } from "./workerProtocol";
-import type { CsvOptions } from "./mail/index";
+import type { CampaignRequest, CheckReply, ListReply, PreviewReply, SymbolsReply } from "./workerProtocol";
+import type { CsvOptions, RowOutcome } from "./mail/index";
 
 /** Live work that has not ended by then is given up, milliseconds. */
 export const liveLimitMs = 2_000;
@@ -38,6 +38,11 @@ export class LanguageWork implements Disposable {
     );
   }
 
+  /** What a campaign's names stand for. */
+  async symbols(request: CampaignRequest): Promise<Live<SymbolsReply>> {
+    return await this.run(`symbols ${request.file}`, () => this.live.requestWithin(this.limitMs, "symbols", request));
+  }
+
   /** Checks everything, without a limit. Aborting `signal` ends it; it then rejects with `WorkerEnded`. */
   async checkPatiently(request: CampaignRequest, signal: AbortSignal): Promise<CheckReply> {
     const end = (): void => this.patient.end(new WorkerEnded("The check was cancelled."));
@@ -47,6 +52,15 @@ export class LanguageWork implements Disposable {
     } finally {
       signal.removeEventListener("abort", end);
     }
+  }
+
+  /** What became of the rows between two lines of a campaign's list. */
+  async outcomes(
+    request: CampaignRequest,
+    stateDirectory: string,
+    lines: readonly [first: number, last: number],
+  ): Promise<readonly RowOutcome[]> {
+    return await this.patient.request("outcomes", request, stateDirectory, lines);
   }
 
   /** The columns of a list. */

@@ -13,7 +13,13 @@ import { DisposableStore } from "./dispose";
 import type { Disposable } from "./dispose";
 import { lookForInterrupted } from "./interruptedRuns";
 import { CampaignLens } from "./language/codeLens";
+import { CampaignCompletion } from "./language/completion";
+import { CampaignDefinitions } from "./language/definition";
 import { Diagnostics } from "./language/diagnostics";
+import { CampaignHover } from "./language/hover";
+import { ColumnRename } from "./language/rename";
+import { ListOutcomes } from "./language/outcomes";
+import { Symbols } from "./language/symbols";
 import { LanguageWork } from "./languageWork";
 import { Log } from "./log";
 import { defaultStateDirectory, sandboxId, senderOf } from "./mail/index";
@@ -78,6 +84,11 @@ export function createServices(outside: Outside): Services & Disposable {
   const campaigns = owned.add(new CampaignFiles((campaign) => campaignSettings(accounts, campaign)));
   const work = owned.add(new LanguageWork(languageThread(script, log), languageThread(script, log)));
   const diagnostics = owned.add(new Diagnostics(campaigns, work, log));
+  const symbols = owned.add(new Symbols(campaigns, work));
+  owned.add(new CampaignCompletion(symbols, campaigns).register());
+  owned.add(new CampaignHover(symbols).register());
+  owned.add(new CampaignDefinitions(symbols).register());
+  owned.add(new ColumnRename(symbols).register());
   const lens = owned.add(new CampaignLens(diagnostics, (campaign) => readSettings(campaign).codeLens));
   const task = owned.add(new SendTask(script, log));
   const signIns = owned.add(
@@ -94,6 +105,7 @@ export function createServices(outside: Outside): Services & Disposable {
   );
   const statusBar = owned.add(new StatusBar());
   owned.add(new RunProgress(task, statusBar, () => readSettings().progress));
+  owned.add(new ListOutcomes({ extensionUri, campaigns, symbols, work, task, logger: log, stateDirectory }));
   const reports = owned.add(new Reports(task, stateDirectory, log));
   const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
 

@@ -4,8 +4,9 @@ import { CampaignIds, forecastFor, systemClock } from "./mail/index";
 import type { Logger } from "./mail/index";
 import { createRpc, nodePort } from "./rpc";
 import type { Rpc } from "./rpc";
-import { checkCampaign, describeList, Previews, warmUp } from "./workerCampaign";
+import { checkCampaign, describeList, Previews, symbolsOf, warmUp } from "./workerCampaign";
 import * as oauth from "./workerOAuth";
+import { ListOutcomes } from "./workerOutcomes";
 import type { HostApi, WorkerApi } from "./workerProtocol";
 import * as records from "./workerRecords";
 import { holderOf, interrupted, lastRunOf, report, Runs, underAnotherId } from "./workerRuns";
@@ -51,6 +52,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
   };
   const ids = new CampaignIds();
   const previews = new Previews(ids);
+  const outcomes = new ListOutcomes(ids);
   const runs = new Runs(host, ids, logger);
   const newest = new Newest();
   const rpc: Rpc<HostApi> = createRpc<HostApi, WorkerApi>(nodePort(port), {
@@ -61,6 +63,9 @@ function serve(port: NonNullable<typeof parentPort>): void {
     preview: (request, index) =>
       newest.run(`preview ${request.file}`, (signal) => previews.preview(request, index, signal)),
     describeList,
+    symbols: (request) => newest.run(`symbols ${request.file}`, (signal) => symbolsOf(request, ids, signal)),
+    outcomes: (request, stateDirectory, lines) =>
+      newest.run(`outcomes ${request.file}`, (signal) => outcomes.between(request, stateDirectory, lines, signal)),
     run: (order) => runs.run(order),
     stop: (key) => {
       runs.stop(key);

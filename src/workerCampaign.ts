@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import * as path from "node:path";
 import {
   checkRows,
+  ColumnNames,
   detectAddressColumn,
   diskFiles,
   openRecipients,
+  plainText,
   prepareCampaign,
   readCampaign,
   RowError,
@@ -19,6 +21,7 @@ import type {
   CheckResult,
   CsvOptions,
   Entry,
+  Files,
   Message,
   Prepared,
   Problem,
@@ -32,6 +35,7 @@ import type {
   PreviewMessage,
   PreviewReply,
   PreviewRow,
+  SymbolsReply,
 } from "./workerProtocol";
 
 /** How much of a message's source a preview shows, bytes. */
@@ -188,7 +192,7 @@ export class Previews {
 
   private async open(request: CampaignRequest, signal: AbortSignal): Promise<NonNullable<Previews["kept"]>> {
     const kept = this.kept;
-    if (kept?.stamp === (await this.stampOf(request, kept?.opened.files ?? []))) return kept;
+    if (kept?.stamp === (await stampOfRequest(request, kept?.opened.files ?? []))) return kept;
     this.kept = undefined;
     const opened = await openCampaign(request, this.ids);
     const entries: Entry[] = [];
@@ -199,16 +203,17 @@ export class Previews {
       }
       signal.throwIfAborted();
     }
-    const made = { stamp: await this.stampOf(request, opened.files), opened, entries, count };
+    const made = { stamp: await stampOfRequest(request, opened.files), opened, entries, count };
     // A problem may be about a file that is not there yet, whose coming no stamp tells.
     if (opened.problems.length === 0) this.kept = made;
     return made;
   }
+}
 
-  private async stampOf(request: CampaignRequest, files: readonly string[]): Promise<string> {
-    const asked = JSON.stringify([{ ...request, overlay: [...request.overlay], senders: [...request.senders] }]);
-    return `${asked} ${await stampsOf(request, files)}`;
-  }
+/** Changes whenever the request, or one of `files`, does. */
+export async function stampOfRequest(request: CampaignRequest, files: readonly string[]): Promise<string> {
+  const asked = JSON.stringify([{ ...request, overlay: [...request.overlay], senders: [...request.senders] }]);
+  return `${asked} ${await stampsOf(request, files)}`;
 }
 
 /** The first entry that `wanted` accepts, by itself and its index, read from the list; undefined when there is none. */
@@ -227,15 +232,59 @@ export async function entryAt(
 
 /** The columns of a list, for a campaign that does not exist yet. */
 export async function describeList(file: string, root: string, csv: CsvOptions): Promise<ListReply> {
-  const { value: list, problems } = await openRecipients(await diskFiles(root), file, csv);
-  if (list === undefined) return { columns: [], addressColumn: undefined, problems };
-  const gaps = new Set<number>();
-  for await (const { row } of list.rows()) row.values.forEach((value, index) => value.trim() === "" && gaps.add(index));
-  return {
-    columns: list.columns.map(({ name, alias }, index) => ({ name, alias, gaps: gaps.has(index) })),
-    addressColumn: await detectAddressColumn(list),
-    problems,
-  };
+  return await describe(await diskFiles(root), file, csv, Infinity);
+}
+
+/** The names in a campaign. Rejects when `signal` aborts. */
+export async function symbolsOf(
+  request: CampaignRequest,
+  ids: CampaignIds,
+  signal: AbortSignal,
+): Promise<SymbolsReply> {
+  const { campaign, prepared, files } = await openCampaign(request, ids);
+  signal.throwIfAborted();
+  const written = campaign.recipients?.text.trim();
+  const list = written === undefined ? undefined : path.resolve(path.dirname(request.file), written);
+  const disk = await diskFiles(request.root, request.overlay);
+  const columns = list === undefined ? undefined : await describe(disk, list, request.csv, sampledRows);
+  signal.throwIfAborted();
+  return { list, columns, mentions: prepared?.mentions ?? [], files };
+}
+
+/** So many rows tell what a column holds. */
+const sampledRows = 1_000;
+/** Values of a column that are shown, and characters of each. */
+const sampleCount = 3;
+const sampleLength = 60;
+
+async function describe(files: Files, file: string, csv: CsvOptions, most: number): Promise<ListReply> {
+  const { value: list, problems } = await openRecipients(files, file, csv);
+  if (list === undefined) return { columns: [], addressColumn: undefined, problems, rows: 0, complete: true };
+  const names = new ColumnNames(list.columns);
+  const samples = list.columns.map(() => new Set<string>());
+  const empty = list.columns.map(() => 0);
+  let rows = 0;
+  let complete = true;
+  for await (const { row } of list.rows()) {
+    if (rows === most) {
+      complete = false;
+      break;
+    }
+    rows++;
+    row.values.forEach((value, index) => {
+      if (value.trim() === "") empty[index] = (empty[index] ?? 0) + 1;
+      else if ((samples[index]?.size ?? 0) < sampleCount) samples[index]?.add(plainText(value, sampleLength));
+    });
+  }
+  const columns = list.columns.map(({ name, alias, range }, index) => ({
+    name,
+    alias,
+    expression: names.expression(index),
+    range,
+    samples: [...(samples[index] ?? [])],
+    empty: empty[index] ?? 0,
+  }));
+  return { columns, addressColumn: await detectAddressColumn(list), problems, rows, complete };
 }
 
 async function rowOf(opened: OpenedCampaign, entry: Entry): Promise<{ row: PreviewRow; problems: readonly Problem[] }> {

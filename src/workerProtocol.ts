@@ -12,13 +12,16 @@ import type {
   Grant,
   Granted,
   Imported,
+  Mention,
   OAuthClient,
   Pace,
   PastRun,
   Place,
   Problem,
   Progress,
+  Range,
   Resolution,
+  RowOutcome,
   RunState,
   RunSummary,
   SenderDefaults,
@@ -106,13 +109,40 @@ export interface PreviewMessage extends TakenApart {
   readonly size: number;
 }
 
-/** A recipients file as New Campaign sees it. */
+/** A column as the editor tells of it. */
+export interface ListColumn {
+  /** The header, and the name that placeholders may use instead. */
+  readonly name: string;
+  readonly alias: string | undefined;
+  /** What to write between braces. */
+  readonly expression: string;
+  /** The header's cell, quotes included. */
+  readonly range: Range;
+  /** The first different values, at most three, plain text. */
+  readonly samples: readonly string[];
+  /** How many of the rows that were read leave the cell empty. */
+  readonly empty: number;
+}
+
+/** A recipients file as far as it was read. */
 export interface ListReply {
-  /** Headers in order, with the names that placeholders use; `gaps` when some row leaves the cell empty. */
-  readonly columns: readonly { readonly name: string; readonly alias: string | undefined; readonly gaps: boolean }[];
+  readonly columns: readonly ListColumn[];
   /** Index of the column with the addresses. */
   readonly addressColumn: number | undefined;
   readonly problems: readonly Problem[];
+  /** How many rows were read, and whether these are all. */
+  readonly rows: number;
+  readonly complete: boolean;
+}
+
+/** The names in a campaign, and what they stand for. */
+export interface SymbolsReply {
+  /** Path of the list; undefined when the campaign names none. */
+  readonly list: string | undefined;
+  readonly columns: ListReply | undefined;
+  readonly mentions: readonly Mention[];
+  /** As in `CheckReply.files`. */
+  readonly files: readonly string[];
 }
 
 /** Starts or goes on with a run. */
@@ -245,6 +275,14 @@ export interface WorkerApi {
   /** Makes the message of one row. A newer preview of the same file makes an older one give up. */
   preview(request: CampaignRequest, index: number): Promise<PreviewReply>;
   describeList(file: string, root: string, csv: CsvOptions): Promise<ListReply>;
+  /** Where the campaign names columns, and the first thousand rows of its list. A newer one of the same file makes an older one give up. */
+  symbols(request: CampaignRequest): Promise<SymbolsReply>;
+  /** What the campaign's last real run made of the rows between two zero-based lines of its list; a newer question makes an older one give up. */
+  outcomes(
+    request: CampaignRequest,
+    stateDirectory: string,
+    lines: readonly [first: number, last: number],
+  ): Promise<readonly RowOutcome[]>;
   /** Runs to the end, a stop or a failure. */
   run(order: RunOrder): Promise<RunReply>;
   /** Takes nothing new and awaits what is in flight; `run` then ends. */

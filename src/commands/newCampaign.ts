@@ -6,7 +6,7 @@ import * as vscode from "vscode";
 import { rootOf } from "../campaignFiles";
 import { readSettings } from "../config";
 import { HumanError } from "../notify";
-import type { ListReply } from "../workerProtocol";
+import { campaignText, starters } from "./campaignStarters";
 import type { Services } from "./services";
 
 /** What a list without any file of one's own looks like. */
@@ -15,8 +15,11 @@ ada@example.com,Ada,pro
 grace@example.org,Grace,free
 `;
 
-/** Asks for a list, writes a campaign beside it with the list's columns as placeholders, and opens it. */
-export async function newCampaign(services: Services): Promise<void> {
+/**
+ * Asks for a list unless one is given, and for a kind of letter; writes a campaign beside the list with its columns as placeholders, and
+ * opens it.
+ */
+export async function newCampaign(services: Services, given?: unknown): Promise<void> {
   const folder = vscode.workspace.workspaceFolders?.[0];
   if (folder?.uri.scheme !== "file") {
     throw new HumanError("A campaign needs a folder to live in. Open one first.", {
@@ -24,26 +27,36 @@ export async function newCampaign(services: Services): Promise<void> {
       run: () => vscode.commands.executeCommand("workbench.action.files.openFolder"),
     });
   }
-  const list = await chooseList(services, folder.uri.fsPath);
+  const list = listOf(given) ?? (await chooseList(services, folder.uri.fsPath));
   if (list === undefined) return;
   const uri = vscode.Uri.file(list);
   const described = await services.work.describeList(list, rootOf(uri), readSettings(uri).csv);
   if (described.columns.length === 0) {
     throw new HumanError("This list has no columns that can be read. Save it as CSV with a header line.");
   }
+  const starter = await services.dialogs.pick("New Campaign", "What kind of letter is it?", starters);
+  if (starter === undefined) return;
+  const text = campaignText(starter.id, randomUUID(), path.basename(list), described);
   const campaign = await writeNew(
     path.dirname(list),
-    "hello",
-    ".mail.md",
-    campaignText(randomUUID(), path.basename(list), described),
+    starter.id === "plain" ? "hello" : starter.id,
+    starter.ending,
+    text,
   );
   // To be worked on: no preview tab, which the next file would replace.
   await vscode.window.showTextDocument(vscode.Uri.file(campaign), { preview: false });
 }
 
+/** The list that a menu or a command's argument names, when it is one of the workspace. */
+function listOf(given: unknown): string | undefined {
+  if (!(given instanceof vscode.Uri) || given.scheme !== "file") return undefined;
+  const isList = /\.(?:csv|tsv|xlsx|json|jsonl|txt)$/i.test(given.path);
+  return isList && vscode.workspace.getWorkspaceFolder(given) !== undefined ? given.fsPath : undefined;
+}
+
 /** A list of the workspace, or a new small one in `folder`; undefined when the person turned away. */
 async function chooseList(services: Services, folder: string): Promise<string | undefined> {
-  const found = await vscode.workspace.findFiles("**/*.{csv,tsv}", "**/node_modules/**", 200);
+  const found = await vscode.workspace.findFiles("**/*.{csv,tsv,xlsx,jsonl}", "**/node_modules/**", 200);
   const small = { label: "$(add) Make a small list", description: "people.csv with two rows", file: undefined };
   const lists = found.map((uri) => ({
     label: vscode.workspace.asRelativePath(uri),
@@ -71,50 +84,4 @@ async function writeNew(folder: string, stem: string, extension: string, text: s
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
   }
-}
-
-/** A campaign on the list called `list` (in the same folder) that uses every column. */
-export function campaignText(id: string, list: string, { columns, addressColumn }: ListReply): string {
-  const address = addressColumn === undefined ? undefined : columns[addressColumn];
-  const others = columns.filter((column) => column !== address && column.name.trim() !== "" && canBeNamed(column));
-  const name = others.find((column) => /^(?:full[_ ]?|first[_ ]?)?name$/i.test(column.name) && !column.gaps);
-  const frontMatter = [
-    `id: ${id}`,
-    `subject: ${quoted(name === undefined ? "Hello" : `Hello ${placeholder(name)}`)}`,
-    `recipients: ${quoted(list)}`,
-    ...(address === undefined
-      ? []
-      : [
-          `to: ${quoted(name === undefined ? placeholder(address) : `${placeholder(name)} <${placeholder(address)}>`)}`,
-        ]),
-  ];
-  const greeting = name === undefined ? "Hello," : `Hello **${placeholder(name)}**,`;
-  const lines = others.map((column) => `- ${column.name.replace(/([\\*_`[\]<>{}])/g, "\\$1")}: ${placeholder(column)}`);
-  return [
-    "---",
-    ...frontMatter,
-    "---",
-    greeting,
-    "",
-    "this is your first campaign. Write Markdown here, and put a column of the list in double braces where its value belongs.",
-    ...(lines.length === 0 ? [] : ["", ...lines]),
-    "",
-  ].join("\n");
-}
-
-/** A Liquid text has no escapes: a name with both kinds of quotes cannot be written. */
-function canBeNamed({ name, alias }: ListReply["columns"][number]): boolean {
-  return alias !== undefined || !(name.includes('"') && name.includes("'"));
-}
-
-/** The placeholder of a column; one that some rows leave empty says what stands there instead. */
-function placeholder({ name, alias, gaps }: ListReply["columns"][number]): string {
-  const plain = /^[A-Za-z_][A-Za-z0-9_]*$/;
-  const variable = plain.test(name) ? name : (alias ?? (name.includes('"') ? `['${name}']` : `["${name}"]`));
-  return gaps ? `{{ ${variable} | default: "–" }}` : `{{ ${variable} }}`;
-}
-
-/** A YAML double-quoted text (YAML 1.2 §7.3.1); JSON's escapes are among YAML's. */
-function quoted(text: string): string {
-  return JSON.stringify(text);
 }

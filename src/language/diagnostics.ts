@@ -45,7 +45,7 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
   ) {
     this.owned.add(
       vscode.languages.registerCodeActionsProvider(fixable, this, {
-        providedCodeActionKinds: [vscode.CodeActionKind.QuickFix],
+        providedCodeActionKinds: [vscode.CodeActionKind.QuickFix, fixAllKind],
       }),
     );
     this.owned.add(vscode.workspace.onDidOpenTextDocument(({ uri }) => this.opened(uri)));
@@ -77,8 +77,14 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
     context: vscode.CodeActionContext,
   ): vscode.CodeAction[] {
     const ours = context.diagnostics.filter(({ source }) => source === diagnosticSource);
+    if (context.only !== undefined && !context.only.contains(vscode.CodeActionKind.QuickFix))
+      return this.fixAll(document.uri, context.only);
+    return [...this.quickFixes(document.uri, ours), ...this.fixAll(document.uri, undefined)];
+  }
+
+  private quickFixes(uri: vscode.Uri, ours: readonly vscode.Diagnostic[]): vscode.CodeAction[] {
     return ours.flatMap((diagnostic) => {
-      const problem = this.problems(document.uri.fsPath).find((candidate) => isSame(candidate, diagnostic));
+      const problem = this.problems(uri.fsPath).find((candidate) => isSame(candidate, diagnostic));
       return (problem?.fixes ?? []).map((fix, index) => {
         const action = new vscode.CodeAction(fix.title, vscode.CodeActionKind.QuickFix);
         action.edit = new vscode.WorkspaceEdit();
@@ -88,6 +94,23 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
         return action;
       });
     });
+  }
+
+  /** The first fix of every problem of the file at once. Offered in the menu where there are several, or where it is `asked` for, as on saving. */
+  private fixAll({ fsPath }: vscode.Uri, asked: vscode.CodeActionKind | undefined): vscode.CodeAction[] {
+    if (asked?.contains(fixAllKind) === false && !fixAllKind.contains(asked)) return [];
+    const action = new vscode.CodeAction("Fix all that Bulk Mail can mend here", fixAllKind);
+    action.edit = new vscode.WorkspaceEdit();
+    const taken: Range[] = [];
+    for (const { fixes, code } of unique(this.problems(fsPath))) {
+      // A new id forgets who was mailed: that is for a person to decide, one campaign at a time.
+      const [fix] = code === "id.copied" || code === "id.invalid" ? [] : (fixes ?? []);
+      if (fix?.file !== fsPath || taken.some((other) => toRange(other).intersection(toRange(fix.range)) !== undefined))
+        continue;
+      taken.push(fix.range);
+      action.edit.replace(vscode.Uri.file(fix.file), toRange(fix.range), fix.text);
+    }
+    return taken.length > (asked === undefined ? 1 : 0) ? [action] : [];
   }
 
   dispose(): void {
@@ -145,6 +168,8 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
 }
 
 const diagnosticSource = "Bulk Mail";
+
+const fixAllKind = vscode.CodeActionKind.SourceFixAll.append("bulkMail");
 
 function toDiagnostic(problem: Problem): vscode.Diagnostic {
   const diagnostic = new vscode.Diagnostic(toRange(problem.range), problem.message, severities[problem.severity]);

@@ -154,11 +154,13 @@ export function parseAccount(
 }
 
 /** What an account adds to its campaigns. Without a sender of its own, the user is the sender where that is an address. */
-export function senderOf(account: Pick<Account, "from" | "replyTo" | "user">): SenderDefaults {
+export function senderOf(account: Pick<Account, "from" | "replyTo" | "user" | "provider">): SenderDefaults {
   const fallback = parseMailbox(account.user).ok ? account.user : undefined;
+  const maxSize = providerById(account.provider)?.published?.maxSize;
   return {
     from: account.from.trim() === "" ? fallback : account.from,
     replyTo: account.replyTo.trim() === "" ? undefined : account.replyTo,
+    ...(maxSize !== undefined && { maxSize }),
   };
 }
 

@@ -87,3 +87,22 @@ export function attachmentProblem(
   if (error.reason === "outside") return problemAt("attachment.outside", { path: written, root }, place, more);
   return problemAt("attachment.unreadable", { path: written, detail: error.detail }, place, more);
 }
+
+/** Octets that a letter has besides its files, at most; more would be unusual. */
+const letterSize = 64 * 1024;
+
+/** Octets of files that a message of at most `maxSize` octets can hold: 57 become a line of 78 (RFC 2045 §6.8). */
+export function filesWithin(maxSize: number): number {
+  return Math.max(0, Math.floor(((maxSize - letterSize) * 57) / 78));
+}
+
+/** Files of `total` octets where there is room for `limit`. */
+export function tooLarge(
+  total: number,
+  limit: number,
+  place: { readonly file: string; readonly range: Range },
+  more: Pick<Problem, "rowOnly"> = {},
+): Problem {
+  const megabytes = (octets: number): string => `${(Math.max(0, octets) / 1024 / 1024).toFixed(1)} MB`;
+  return problemAt("message.tooLarge", { size: megabytes(total), limit: megabytes(limit) }, place, more);
+}

@@ -1,8 +1,9 @@
 /** The columns of a list from its header line: unique names, and the snake_case names that templates may use instead. */
 import { parseMailbox } from "./address";
 import type { CsvRecord } from "./csvRecords";
+import { isIdentifier } from "./columnNames";
 import type { Checked, Problem } from "./problems";
-import { fileStart, problemAt } from "./problems";
+import { fileStart, plainText, problemAt } from "./problems";
 import type { Column } from "./recipients";
 
 /**
@@ -39,6 +40,31 @@ export function columnsOf(header: CsvRecord, delimiter: string, file: string): C
     return { name, alias: shared ? undefined : alias, range };
   });
   return { value, problems };
+}
+
+/**
+ * Whether the column at `index` may be called `name`, and how templates name it then. Refused is what would make another column
+ * lose its name, and what no template could name.
+ */
+export function columnsAfterRename(
+  columns: readonly Pick<Column, "name" | "alias">[],
+  index: number,
+  name: string,
+):
+  | { readonly ok: true; readonly header: string; readonly expression: string }
+  | { readonly ok: false; readonly text: string } {
+  const refused = (text: string): { ok: false; text: string } => ({ ok: false, text });
+  if (name === "" || /[\p{Cc}"'\\[\]{}]/u.test(name))
+    return refused("A column's name is one line without quotes, backslashes, brackets and braces.");
+  if (parseMailbox(name).ok) return refused("An address cannot be a column's name: it would be taken for a row.");
+  const alias = snakeCase(name);
+  const expression = isIdentifier(name) ? name : alias;
+  if (expression === undefined) return refused("A column's name needs a letter, so that placeholders can name it.");
+  const clash = columns.find(
+    (other, at) => at !== index && [other.name, other.alias].some((taken) => taken === name || taken === alias),
+  );
+  if (clash !== undefined) return refused(`The column ${plainText(clash.name, 60)} has that name already.`);
+  return { ok: true, header: name, expression };
 }
 
 function unusedName(name: string, first: number, taken: Set<string>): string {

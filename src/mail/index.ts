@@ -36,6 +36,9 @@ export type { AccessTokens, Clock, Credentials, Logger, Ports, TokenReply } from
 export { signedOut, silentLogger, systemClock } from "./ports";
 export type { CheckResult, Counts, Entry, Prepared, PrepareRequest, SenderDefaults } from "./preflight";
 export { checkRows, prepareCampaign, RowError } from "./preflight";
+export type { Mention } from "./template";
+export { ColumnNames } from "./columnNames";
+export { columnsAfterRename } from "./columns";
 export type { Fix, Position, Problem, ProblemCode, Range, Severity } from "./problems";
 export { plainText, quote, sentence } from "./problems";
 export type { OAuthProviderId, Provider } from "./providers";
@@ -48,6 +51,7 @@ export type { OpenReport, Report, ReportRow } from "./report";
 export { openReport, writeReportCsv } from "./report";
 export { formatReport, formatTable } from "./reportFormats";
 export { exportRows } from "./exportRows";
+export { RowOutcomes, type RowOutcome } from "./rowOutcomes";
 export { parseWindow, windowProblem, windowWaitMs } from "./sendingWindow";
 export { ownerIn } from "./lock";
 export { sendingText } from "./sendingText";

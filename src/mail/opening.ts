@@ -1,9 +1,10 @@
 /** Opens everything that a campaign names, step by step, and gathers what is wrong with it. */
 import { randomUUID } from "node:crypto";
 import * as path from "node:path";
+import { advice } from "./advice";
 import type { Mailbox } from "./address";
 import { parseMailbox } from "./address";
-import { attachmentProblem, FileCache, FileLooks } from "./attachments";
+import { attachmentProblem, FileCache, FileLooks, filesWithin, tooLarge } from "./attachments";
 import type { Campaign, Field } from "./campaign";
 import { parseCampaign, wholeFileField } from "./campaign";
 import type { CampaignTemplates } from "./campaignTemplates";
@@ -12,6 +13,7 @@ import { ColumnNames } from "./columnNames";
 import { compose, placeInText, RowError } from "./composer";
 import { decodeText } from "./decode";
 import { FileError, fileProblem, stampOf } from "./files";
+import { mentionsIn } from "./mentions";
 import type { Prepared, PrepareRequest } from "./preflight";
 import type { Problem } from "./problems";
 import { fileStart, nearest, plainText, problemAt } from "./problems";
@@ -61,6 +63,7 @@ export class Opening {
     this.checkConstants(campaign, templates, blank);
     const attachments = await this.checkAttachments(templates, blank);
     await this.checkImages(templates, body?.field);
+    this.problems.push(...advice(campaign, templates, body));
     const keyColumn = this.keyColumn(campaign, list);
     const addressColumn = await this.addressColumn(campaign, list, templates);
     if (addressColumn === undefined) return undefined;
@@ -69,7 +72,8 @@ export class Opening {
     const { root } = files;
     const bodyFolder = path.dirname(body?.field.file ?? file);
     const rowImages = body !== undefined && hasRowImages(body.field.text);
-    const judge = { list, templates, addressColumn, keyColumn, root, folder, bodyFolder, rowImages };
+    const roomForFiles = this.roomForFiles(attachments, campaign);
+    const judge = { list, roomForFiles, templates, addressColumn, keyColumn, root, folder, bodyFolder, rowImages };
     const suppressed = async (): Promise<ReadonlySet<string>> => {
       const name = suppressionFile(campaign);
       return name === undefined || !hasSuppression ? new Set() : (await readSuppressed(files, name, csv)).value;
@@ -85,6 +89,7 @@ export class Opening {
       campaign,
       list,
       opened: this.opened,
+      mentions: mentionsIn(campaign, templates, keyColumn),
       attachments,
       isSuppressed,
       judgements: passes,
@@ -276,6 +281,16 @@ export class Opening {
       else this.problems.push(attachmentProblem(look.error, written, this.request.files.root, template.field));
     }
     return sizes;
+  }
+
+  /** What is left of the largest message for the files of one row, octets; what all rows share already may be too much. */
+  private roomForFiles(shared: ReadonlyMap<string, number>, { attachments: [first] }: Campaign): number {
+    const { maxSize } = this.request.sender;
+    if (maxSize === undefined) return Infinity;
+    const limit = filesWithin(maxSize);
+    const total = [...shared.values()].reduce((sum, size) => sum + size, 0);
+    if (total > limit && first !== undefined) this.report([tooLarge(total, limit, first)]);
+    return limit - total;
   }
 
   /** The images that all rows share are part of the campaign, as its body is. */

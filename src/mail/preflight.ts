@@ -1,4 +1,5 @@
 /** Everything that can be known before sending: opens what a campaign names, compiles it, and checks every row. */
+import { mailingSize } from "./advice";
 import type { Mailbox } from "./address";
 import type { Campaign } from "./campaign";
 import type { Stamp } from "./composer";
@@ -9,6 +10,7 @@ import type { Problem, ProblemCode } from "./problems";
 import { fileStart, problemAt } from "./problems";
 import type { CsvOptions, RecipientList, Row } from "./recipients";
 import type { Judgement } from "./rowJudge";
+import type { Mention } from "./template";
 
 export type { Stamp } from "./composer";
 export { RowError } from "./composer";
@@ -20,6 +22,8 @@ export interface SenderDefaults {
   /** `Name <address>`; used when the campaign has no `from`. */
   readonly from: string | undefined;
   readonly replyTo: string | undefined;
+  /** Octets of a whole message that the account's provider takes; undefined where none is published. */
+  readonly maxSize?: number | undefined;
 }
 
 /** What to open and how. */
@@ -87,6 +91,8 @@ export interface Prepared {
   entries(signal?: AbortSignal): AsyncIterable<Entry>;
   /** All rows in batches, those that `where` leaves out too, each with all that was found. Throws like `entries`. */
   judgements(signal?: AbortSignal): AsyncIterable<readonly Judgement[]>;
+  /** Where it names columns, as far as its texts compile. */
+  readonly mentions: readonly Mention[];
   /** Absolute path → size in bytes of the attachments that all rows share. */
   readonly attachments: ReadonlyMap<string, number>;
   /** Whether an address, or an entry's identity, must not be mailed, from the file as it is now. Throws `FileError`. */
@@ -153,6 +159,11 @@ export async function checkRows(prepared: Prepared, signal?: AbortSignal): Promi
     const { campaign } = prepared;
     const field = campaign.where ?? campaign.suppress ?? campaign.recipients;
     kept.push(problemAt("list.nobody", {}, field ?? { file: campaign.file, range: fileStart }));
+  }
+  const { campaign: letter } = prepared;
+  if (counts.mail >= mailingSize && letter.unsubscribe === undefined) {
+    const place = letter.recipients ?? { file: letter.file, range: fileStart };
+    kept.push(problemAt("unsubscribe.missing", { count: counts.mail }, place, { severity: "information" }));
   }
   const more = new Map(
     [...counted].map(([code, count]) => [code, count - problemLimit] as const).filter(([, n]) => n > 0),

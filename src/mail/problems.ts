@@ -168,6 +168,14 @@ export const sentences = {
     `${quote(a.text)} stands in the first line, which must name the columns. Put a header line above it, such as email,name.`,
   "list.hugeRow": (a: { limit: string }) =>
     `This row is larger than ${a.limit}, so this is no list of recipients. Correct the file.`,
+  "list.json": () =>
+    'This is no JSON list. Write an array of objects, one a recipient, such as [{ "email": "ada@example.com" }].',
+  "list.jsonLine": () => "This line is no JSON object. Write one object a line, one a recipient.",
+  "list.jsonRow": () => "This is no object, so it is no recipient. Write one object a recipient.",
+  "list.jsonNested": (a: { name: string }) =>
+    `${quote(a.name)} holds a list or an object here, which a letter shows as JSON. Give it a text or a number.`,
+  "list.workbook": (a: { detail: string }) =>
+    `This workbook cannot be read: ${a.detail}. Save it as .xlsx without a password, or as CSV (UTF-8).`,
   "list.nul": () => "This file contains NUL bytes, so it is no CSV text. Export it again as CSV (UTF-8).",
   "suppress.noAddresses": (a: { columns: string }) =>
     `No column of the suppression file holds e-mail addresses. The columns are ${a.columns}: write one address a line.`,
@@ -213,6 +221,18 @@ export const sentences = {
   "from.missing": () => "No sender is known. Set from in the campaign or in the account.",
   "from.invalid": (a: { text: string }) => `${quote(a.text)} is not a sender address. Write Name <name@example.com>.`,
   "subject.empty": () => "The subject is empty. Fill it.",
+  "subject.long": (a: { length: number }) =>
+    `The subject has ${String(a.length)} characters; most mail programs show fewer than 80. Say the main thing first.`,
+  "body.remoteImage": () =>
+    "Mail programs show this picture only after asking, because it comes from the web. A file beside the campaign goes along with the letter.",
+  "body.noScheme": (a: { target: string }) =>
+    `This link leads nowhere in a mail: ${quote(a.target)} needs https:// before it.`,
+  "body.noText": () =>
+    "The letter has no text beside its pictures: programs without pictures, and many filters, see nothing. Add a sentence.",
+  "unsubscribe.missing": (a: { count: number }) =>
+    `${a.count.toLocaleString("en")} people get this and have no way to leave the list. Add unsubscribe with a mailto: or https: address.`,
+  "address.role": (a: { address: string }) =>
+    `${quote(a.address)} is a role's mailbox and no person's. Leave it out unless it asked for this letter.`,
   "attachment.missing": (a: { path: string }) =>
     `The attachment ${quote(a.path)} does not exist. Create it, or correct the path: it is relative to the campaign file.`,
   "attachment.outside": (a: { path: string; root: string }) =>
@@ -220,7 +240,7 @@ export const sentences = {
   "attachment.unreadable": (a: { path: string; detail: string }) =>
     `The attachment ${quote(a.path)} cannot be read: ${a.detail}.`,
   "message.tooLarge": (a: { size: string; limit: string }) =>
-    `The message has ${a.size}, the server takes ${a.limit}. Use smaller attachments, or link to them.`,
+    `The files have ${a.size}, and the account's provider leaves room for ${a.limit}. Use smaller files, or link to them.`,
 
   // account.ts
   "account.unknown": (a: { id: string }) =>

@@ -1,9 +1,10 @@
-/** Recipients from a CSV file, streamed: the header, then row after row, never the whole list in memory. */
+/** Recipients from a list: the header, then row after row. A CSV is streamed, never the whole list in memory. */
 import { parseMailbox } from "./address";
 import { columnsOf } from "./columns";
+import type { ConvertedList } from "./convertedLists";
+import { conversionOf } from "./convertedLists";
 import type { CsvRecord, RecordFault } from "./csvRecords";
 import { readRecords, recordLimit } from "./csvRecords";
-import type { TextEncoding } from "./decode";
 import { detectEncoding, utf8Chunks } from "./decode";
 import type { Files } from "./files";
 import { FileError, fileProblem } from "./files";
@@ -119,6 +120,13 @@ export async function detectAddressColumn(list: RecipientList): Promise<number |
 }
 
 async function open(files: Files, file: string, options: CsvOptions): Promise<Checked<RecipientList | undefined>> {
+  const convert = conversionOf(file);
+  return convert === undefined
+    ? await openCsv(files, file, options)
+    : await openConverted(await convert(files, file), file);
+}
+
+async function openCsv(files: Files, file: string, options: CsvOptions): Promise<Checked<RecipientList | undefined>> {
   const detected = await detectEncoding(() => files.stream(file), file, options.encoding);
   const problems = [...detected.problems];
   const encoding = detected.value;
@@ -128,16 +136,34 @@ async function open(files: Files, file: string, options: CsvOptions): Promise<Ch
   }
   const bytes = (): AsyncIterable<Buffer> => utf8Chunks(files.stream(file), encoding);
   const layout = decideLayout(await readHead(bytes()), options.delimiter);
-  const list = new CsvList(file, layout, encoding, bytes);
+  return await withHeader(new CsvList(file, layout, encoding.name, bytes), problems);
+}
+
+/** A list in another format, read as the CSV that it is told as; its places are those of the file. */
+async function openConverted(
+  { csv, places, problems }: ConvertedList,
+  file: string,
+): Promise<Checked<RecipientList | undefined>> {
+  if (problems.some(({ severity }) => severity === "error")) return { value: undefined, problems };
+  const bytes = async function* (): AsyncIterable<Buffer> {
+    yield await Promise.resolve(csv);
+  };
+  const layout = { delimiter: ",", skip: 0 };
+  const list = new CsvList(file, layout, "utf-8", bytes, ({ start }) => places.get(start.line));
+  return await withHeader(list, [...problems]);
+}
+
+async function withHeader(list: CsvList, problems: Problem[]): Promise<Checked<RecipientList | undefined>> {
+  const { file, delimiter } = list;
   const empty = problemAt("list.empty", {}, { file, range: fileStart });
   const header = await list.readHeader();
   if (header.kind === "none") return { value: undefined, problems: [...problems, empty] };
   if (header.kind === "fault") return { value: undefined, problems: [...problems, faultProblem(header.fault, file)] };
-  const { value: columns, problems: columnProblems } = columnsOf(header.record, layout.delimiter, file);
-  list.columns = columns;
+  const { value: columns, problems: columnProblems } = columnsOf(header.record, delimiter, file);
+  list.columns = columns.map((column) => ({ ...column, range: list.place(column.range) }));
   list.headerText = header.record.text();
-  problems.push(...columnProblems);
-  if (header.record.strayQuotes) problems.push(quoteProblem(file, header.record, layout.delimiter));
+  problems.push(...columnProblems.map((problem) => ({ ...problem, range: list.place(problem.range) })));
+  if (header.record.strayQuotes) problems.push(quoteProblem(file, header.record, delimiter));
   if (!header.rows) problems.push(empty);
   return { value: list, problems };
 }
@@ -198,16 +224,21 @@ class CsvList implements RecipientList {
   columns: readonly Column[] = [];
   headerText = "";
   readonly delimiter: string;
-  readonly encoding: string;
 
+  /** @param placeOf where a record really stands, by its range in the CSV; for a list that was converted */
   constructor(
     readonly file: string,
     private readonly layout: Layout,
-    encoding: TextEncoding,
+    readonly encoding: string,
     private readonly bytes: () => AsyncIterable<Buffer>,
+    private readonly placeOf?: (range: Range) => Range | undefined,
   ) {
     this.delimiter = layout.delimiter;
-    this.encoding = encoding.name;
+  }
+
+  /** Where something stands in the file. */
+  place(range: Range): Range {
+    return this.placeOf?.(range) ?? range;
   }
 
   async readHeader(): Promise<Header> {
@@ -249,7 +280,9 @@ class CsvList implements RecipientList {
 
   cellRange(row: Row, column: number): Range {
     const start = { line: row.line, character: 0 };
-    const ranges = row instanceof ListRow ? row.record.cellRanges(this.delimiter) : [];
+    const record = row instanceof ListRow ? row.record : undefined;
+    if (record !== undefined && this.placeOf !== undefined) return this.place(record.range());
+    const ranges = record?.cellRanges(this.delimiter) ?? [];
     return ranges[column] ?? { start, end: row.endLine > row.line ? { line: row.line + 1, character: 0 } : start };
   }
 
@@ -262,7 +295,8 @@ class CsvList implements RecipientList {
     const expected = this.columns.length;
     const found = record.cells.length;
     const values = found === expected ? record.cells : record.cells.slice(0, expected);
-    const row = new ListRow(found < expected ? pad(values, expected) : values, record);
+    const lines = this.placeOf === undefined ? record : linesOf(this.place(record.range()));
+    const row = new ListRow(found < expected ? pad(values, expected) : values, record, lines);
     if (found === expected && !record.strayQuotes) return { row, problems: noProblems };
     const problems: Problem[] = [];
     const place = { file: this.file, range: record.range() };
@@ -292,15 +326,20 @@ class ListRow implements Row {
   constructor(
     readonly values: readonly string[],
     record: CsvRecord,
+    { line, endLine }: Pick<Row, "line" | "endLine">,
   ) {
-    this.line = record.line;
-    this.endLine = record.endLine;
+    this.line = line;
+    this.endLine = endLine;
     this.#record = record;
   }
 
   get record(): CsvRecord {
     return this.#record;
   }
+}
+
+function linesOf({ start, end }: Range): Pick<Row, "line" | "endLine"> {
+  return { line: start.line, endLine: end.line };
 }
 
 function isBlank({ cells }: CsvRecord): boolean {

@@ -2,8 +2,9 @@
 import * as path from "node:path";
 import type { Mailbox, ParsedMailbox } from "./address";
 import { addressKey, parseMailbox } from "./address";
+import { isRoleAddress } from "./advice";
 import type { FileLooks } from "./attachments";
-import { attachmentProblem } from "./attachments";
+import { attachmentProblem, tooLarge } from "./attachments";
 import type { CampaignTemplates, CheckedTemplate } from "./campaignTemplates";
 import {
   checkedValues,
@@ -42,6 +43,8 @@ export interface JudgeContext {
   /** Keys of addresses that are never mailed. */
   readonly suppressed: ReadonlySet<string>;
   readonly oneClick: boolean;
+  /** Octets that a row's own files may have beside those that all share. */
+  readonly roomForFiles: number;
   readonly looks: FileLooks;
   readonly root: string;
   /** Absolute folder of the campaign file and of the body's file. */
@@ -130,6 +133,10 @@ export class RowJudge {
     const before = this.seen.meet(identity, row.line, row.values, this.used);
     if (before !== undefined) return this.again(row, address, identity, before, written);
 
+    if (isRoleAddress(address)) {
+      const more = { severity: "information", rowOnly: true } as const;
+      written = [...written, problemAt("address.role", { address }, this.place(row, this.context.addressColumn), more)];
+    }
     const problems = this.contentProblems(values);
     const all = problems.length === 0 ? written : written.length === 0 ? problems : [...written, ...problems];
     if (hasError(problems)) return this.invalid(row, address, all, identity);
@@ -264,6 +271,9 @@ export class RowJudge {
       const more = template === undefined ? { rowOnly: true } : this.about(template);
       problems.push(attachmentProblem(look.error, written, root, place, more));
     }
+    const total = files.reduce((sum, { size }) => sum + size, 0);
+    if (total > this.context.roomForFiles)
+      problems.push(tooLarge(total, this.context.roomForFiles, this.place(row, undefined), { rowOnly: true }));
     if (problems.length === 0) return { ...judgement, files };
     return this.invalid(row, entry.to.address, [...judgement.problems, ...problems], entry.identity);
   }

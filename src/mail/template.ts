@@ -6,7 +6,7 @@ import { ColumnNames } from "./columnNames";
 import { contextOf } from "./liquid";
 import { parseCondition, parseTemplate } from "./parseTemplate";
 import { problemAt } from "./problems";
-import type { Checked, Problem } from "./problems";
+import type { Checked, Problem, Range } from "./problems";
 import { add, isEmptyCell, Program, RowInspector, rowProblem } from "./program";
 import type { Outcome, RowIssue } from "./program";
 import type { Column, Row } from "./recipients";
@@ -16,6 +16,7 @@ import type { Shape } from "./shape";
 import { cleanLine, encodeUrlPart, landPlain, wholeUrl } from "./slots";
 import type { Landing } from "./slots";
 import { findConditionUsage, findUsage } from "./usage";
+import type { Usage } from "./usage";
 
 export { rowProblem } from "./program";
 export type { RowIssue } from "./program";
@@ -26,6 +27,17 @@ export interface RowValues {
   readonly row: Row;
   /** What `{{ "now" | date: … }}` means: the date of the message. Without it such a template fails. */
   readonly now?: Date | undefined;
+}
+
+/** A place in a file that names a column. */
+export interface Mention {
+  /** Its index. */
+  readonly column: number;
+  readonly file: string;
+  /** The name alone; brackets and quotes are part of it. */
+  readonly range: Range;
+  /** In Liquid, or as the header is written. */
+  readonly as: "expression" | "header";
 }
 
 /** A rendered body: both parts hold the row's values, escaped for where they landed. */
@@ -41,6 +53,7 @@ export interface LineTemplate {
   readonly field: Field;
   /** Columns that the text uses, by index. */
   readonly uses: ReadonlySet<number>;
+  readonly mentions: readonly Mention[];
   /** What is wrong with this row for this text; cheap. `encode` as it will be rendered. */
   check(values: RowValues, encode?: "url"): readonly RowIssue[];
   /**
@@ -54,6 +67,7 @@ export interface LineTemplate {
 export interface Condition {
   readonly field: Field;
   readonly uses: ReadonlySet<number>;
+  readonly mentions: readonly Mention[];
   /** What is wrong with this row for this condition; cheap. */
   check(values: RowValues): readonly RowIssue[];
   /** False for a row that has problems. */
@@ -63,10 +77,13 @@ export interface Condition {
 /** A compiled body. */
 export interface BodyTemplate {
   readonly uses: ReadonlySet<number>;
+  readonly mentions: readonly Mention[];
   /** Local images whose path is the same for every row, as the body names them. */
   readonly images: readonly string[];
   /** True when rows have images of their own: local ones, if they are, are known after rendering only. */
   readonly hasRowImages: boolean;
+  /** False when the text part is blank whatever the rows hold. */
+  readonly hasText: boolean;
   /** What is wrong with this row for this body; cheap. */
   check(values: RowValues): readonly RowIssue[];
   /** Both parts for a row. Problems are about this row, at the template's place. */
@@ -105,6 +122,7 @@ export function compileLine(field: Field, columns: readonly Column[]): Checked<L
     value: {
       field,
       uses: inspector.usage.uses,
+      mentions: mentionsOf(inspector.usage, field),
       check: (values, encode) =>
         encode === undefined ? program.check(values) : finish(program.evaluate(values), encode).issues,
       render: (values, encode) => {
@@ -137,6 +155,7 @@ export function compileCondition(field: Field, columns: readonly Column[]): Chec
     value: {
       field,
       uses: usage.uses,
+      mentions: mentionsOf(usage, field),
       check: (values) => (inspector.isDoubtful(values) ? test(values).issues : inspector.inspect(values)),
       test: (values) => {
         const { holds, issues } = test(values);
@@ -181,14 +200,25 @@ function parse(field: Field, columns: readonly Column[]): Checked<Parsed | undef
   return { value: { templates, inspector, program: new Program(templates, inspector) }, problems: [] };
 }
 
+function mentionsOf({ mentions }: Usage, field: Field): readonly Mention[] {
+  return mentions.map(({ column, begin, end }) => ({
+    column,
+    file: field.file,
+    range: field.locate(begin, end - begin),
+    as: "expression",
+  }));
+}
+
 function toProblems(issues: readonly RowIssue[], { row }: RowValues): readonly Problem[] {
   return issues.map((issue) => rowProblem(issue, row.line, { file: issue.field.file, range: issue.range }));
 }
 
 class CompiledBody implements BodyTemplate {
   readonly uses: ReadonlySet<number>;
+  readonly mentions: readonly Mention[];
   readonly images: readonly string[];
   readonly hasRowImages: boolean;
+  readonly hasText: boolean;
   /** All that the template can put out, every branch after the other: for what can be known before any row. */
   private readonly sample: Shape;
   private readonly sampleOutputs: readonly number[];
@@ -206,6 +236,7 @@ class CompiledBody implements BodyTemplate {
     this.program = program;
     this.inspector = inspector;
     this.uses = inspector.usage.uses;
+    this.mentions = mentionsOf(inspector.usage, field);
     const all: { literals: string[]; outputs: number[] } = { literals: [""], outputs: [] };
     flatten(templates, all);
     this.sampleOutputs = all.outputs;
@@ -213,6 +244,8 @@ class CompiledBody implements BodyTemplate {
     this.images = this.sample.images.map((image) => image.path);
     const landings = all.outputs.map((_, slot) => [...(this.sample.landings[slot] ?? [])]);
     this.hasRowImages = landings.some((of) => of.includes("image"));
+    const { literals: texts, places } = this.sample.text;
+    this.hasText = places.length > 0 || texts.some((text) => text.trim() !== "");
     this.delicate = all.outputs.flatMap((output, slot) => {
       const critical = (landings[slot] ?? []).filter((landing) => landing === "urlStart" || landing === "css");
       const source = inspector.usage.outputs.get(output)?.source;

@@ -51,6 +51,8 @@ export interface Usage {
   readonly assigns: ReadonlyMap<number, readonly number[]>;
   /** True when only trying tells whether a row can be rendered. */
   readonly fallible: boolean;
+  /** Every place that names a column, in no order: the name alone, brackets and quotes included. */
+  readonly mentions: readonly (Stretch & { readonly column: number })[];
 }
 
 /** Finds the uses of parsed templates. Unknown names and filters are problems with their place in `field`. */
@@ -109,6 +111,7 @@ class UsageFinder implements Usage {
   readonly bare: CellUse[] = [];
   readonly outputs = new Map<number, OutputUse>();
   readonly assigns = new Map<number, readonly number[]>();
+  readonly mentions: (Stretch & { readonly column: number })[] = [];
   readonly problems: Problem[] = [];
   fallible = false;
   /** Assigned so far: the columns behind, and whether it has one value only. */
@@ -328,6 +331,10 @@ class UsageFinder implements Usage {
     }
     this.uses.add(column);
     this.names.set(name, column);
+    // A quoted name stands in brackets, which are no part of its token.
+    const { end } = root;
+    const closing = TypeGuards.isQuotedToken(root) ? this.field.text.indexOf("]", end) + 1 : end;
+    this.mentions.push({ column, begin: token.begin, end: closing });
     return [{ kind: "column", column, whole: rest.length === 0, token }, ...inner];
   }
 

@@ -6,6 +6,7 @@ import { smallCampaign } from "../fakes/campaigns";
 import { Editor } from "../fakes/editor";
 import { MailServer } from "../fakes/mailServer";
 import { accountAt } from "../fakes/editorAccount";
+import { eventually } from "../host/wait";
 
 const password = "correct horse battery staple";
 
@@ -54,6 +55,35 @@ describe("Send Campaign", () => {
   }
 
   const through = "account: work\n";
+
+  it("shows beside the list what became of each row (R33, R36)", async () => {
+    const campaign = await open(smallCampaign(3, through), (address) =>
+      address.startsWith("person1") ? "550 5.1.1 No such user" : undefined,
+    );
+    editor.dialogs.answer("Send");
+    await editor.run("send", campaign);
+    const list = editor.uri("people.csv");
+    await vscode.window.showTextDocument(list);
+    const hoverAt = async (line: number): Promise<string> => {
+      const position = new vscode.Position(line, 1);
+      const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+        "vscode.executeHoverProvider",
+        list,
+        position,
+      );
+      const parts = hovers.flatMap(({ contents }) => contents);
+      return parts
+        .map((part) => (part instanceof vscode.MarkdownString ? part.value.replace(/\\/g, "") : ""))
+        .join(" ");
+    };
+    const first = await eventually("the outcome of the first row", async () => {
+      const text = await hoverAt(1);
+      return text.includes("Sent") ? text : undefined;
+    });
+    assert.match(first, /^Sent \d\d:\d\d: 250 /);
+    assert.match(await hoverAt(2), /^Failed \d\d:\d\d: .* Server: 550 5\.1\.1 No such user/);
+    assert.equal((await vscode.workspace.openTextDocument(list)).isDirty, false);
+  });
 
   it("asks once with every number, and mails everyone once (R15, R33)", async () => {
     const campaign = await open(smallCampaign(3, through));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { confirmation, span } from "../../src/commands/confirmation";
 import type { Sending } from "../../src/commands/confirmation";
-import { campaignText } from "../../src/commands/newCampaign";
+import { campaignText } from "../../src/commands/campaignStarters";
 import { lensTitles } from "../../src/language/codeLens";
 import { attemptLine } from "../../src/log";
 import { unlimited } from "../../src/mail/index";
@@ -241,14 +241,13 @@ describe("sentences", () => {
 
   it("a new campaign quotes what YAML and Markdown would misread", () => {
     const columns = [
-      { name: "email", alias: undefined, gaps: false },
-      { name: "Name", alias: "name", gaps: false },
-      { name: 'a "b" *c*', alias: undefined, gaps: true },
+      { name: "email", alias: undefined, empty: 0 },
+      { name: "Name", alias: "name", empty: 0 },
+      { name: 'a "b" *c*', alias: undefined, empty: 1 },
     ];
-    const text = campaignText("5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", "people: all.csv", {
+    const text = campaignText("plain", "5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", "people: all.csv", {
       columns,
       addressColumn: 0,
-      problems: [],
     });
     assert.match(text, /^recipients: "people: all\.csv"$/m);
     assert.match(text, /^to: "\{\{ Name \}\} <\{\{ email \}\}>"$/m);
