@@ -99,7 +99,7 @@ describe("the Gmail API transport (R1, R32, R37)", function () {
     assert.deepEqual([server.messages.length, server.seenTokens], [0, []]);
   });
 
-  it("gets another token for a refused one, once, and asks the gate once (401)", async () => {
+  it("gets another token for a refused one, once, and asks the gate for each body (401)", async () => {
     await start();
     server.tokens.add("first-new");
     let gates = 0;
@@ -109,7 +109,7 @@ describe("the Gmail API transport (R1, R32, R37)", function () {
     };
     await transport.open(never);
     assert.equal((await transport.send(await message(), gate, never)).reply, "200 OK");
-    assert.deepEqual([gates, tokens.asked, server.seenTokens], [1, [undefined, "first"], ["first", "first-new"]]);
+    assert.deepEqual([gates, tokens.asked, server.seenTokens], [2, [undefined, "first"], ["first", "first-new"]]);
     assert.equal(server.messages.length, 1);
   });
 

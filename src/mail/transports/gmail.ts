@@ -90,10 +90,10 @@ class GmailTransport implements Transport {
       sendMessage(bytes, asUpload, (request) => this.ask(request, pass, signal));
     let reply = await hand(gate);
     if (reply.status === 401) {
-      // Refused before it was looked at: nothing of it was sent, and the gate has let this very message pass.
+      // Refused before it was looked at: nothing of it was sent. Getting another token takes time, in which somebody may have taken over.
       await this.signIn(this.token, signal);
       await this.reopen(signal);
-      reply = await hand(() => Promise.resolve());
+      reply = await hand(gate);
     }
     return this.receipt(reply);
   }

@@ -11,7 +11,7 @@ export interface Receipt {
 }
 
 /**
- * Called once per attempt, between the server's go-ahead (SMTP 354) and the first byte of the body. The body leaves only
+ * Called for every body, between the server's go-ahead (SMTP 354) and the first byte of the body. The body leaves only
  * when it resolves; when it rejects, nothing is handed over and `send` throws that very error.
  */
 export type Gate = () => Promise<void>;
