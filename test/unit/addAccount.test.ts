@@ -391,7 +391,7 @@ describe("Add Account as quick picks", () => {
     assert.deepEqual(desk.settings.user?.gmail, { provider: "gmail", auth: "oauth2", user: "ada@gmail.com" });
     const change = ["Sign-in", "App password", "Save", "abcd"] as const;
     await desk.add("Gmail", "Sign in with Google", "Gmail API", ...end, ...change);
-    assert.deepEqual(desk.settings.user?.["gmail-2"], { provider: "gmail", user: "ada@gmail.com" });
+    assert.deepEqual(desk.settings.user["gmail-2"], { provider: "gmail", user: "ada@gmail.com" });
     assert.deepEqual(desk.stored(), ["abcd"]);
   });
 
