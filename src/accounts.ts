@@ -329,7 +329,7 @@ export class Accounts {
     const resolved = { kind: "account", account, credentials, level: draft.level, root, caSha256 } as const;
     if (account.auth !== "oauth2") return { ...resolved, accessToken: () => Promise.resolve(signedOut) };
     const state = await this.signIns.state(way.id, way.endpoint);
-    if (state.kind !== "signedIn") {
+    if (!(await this.signIns.isSignedIn(way, state))) {
       if (!(await this.signInHolds(scope, way))) return refusedUnsaved;
       const question = signInQuestion(account, state);
       if (!(await this.ports.dialogs.confirm(question.message, question.detail, "Sign In"))) return cancelled;

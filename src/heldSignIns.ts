@@ -107,6 +107,12 @@ export class HeldSignIns {
     this.changed();
   }
 
+  /** Whether somebody is signed in as `state` says: what VS Code keeps may be gone without a word to us. */
+  async isSignedIn(way: SignInWay, state: SignInState): Promise<boolean> {
+    if (state.kind !== "signedIn") return false;
+    return state.by !== "vscode" || (await this.tokensOf(way)()).ok;
+  }
+
   /** Forgets grant and access token. */
   async forget(id: string, endpoint: Endpoint): Promise<void> {
     this.held.delete(nameOf(id, endpoint));
@@ -129,7 +135,8 @@ export class HeldSignIns {
       try {
         const { get, text } = await this.holding(way);
         const reply = await get(refused);
-        if (!reply.ok && reply.failure.signIn === true && text !== undefined) await this.ended(way, text);
+        const isOver = !reply.ok && reply.failure.signIn === true && reply !== noSession;
+        if (isOver && text !== undefined) await this.ended(way, text);
         return reply;
       } catch {
         // VS Code could not be asked, or the thread that talks to the provider died.
@@ -191,7 +198,8 @@ export class HeldSignIns {
   private microsoft({ clientId, account }: Extract<SignedIn, { kind: "vscode" }>): AccessTokens {
     return async (refused) => {
       const token = await this.tokens.microsoftToken(clientId, account);
-      return token === undefined || token === refused ? signedOut : { ok: true, token };
+      if (token === undefined) return noSession;
+      return token === refused ? signedOut : { ok: true, token };
     };
   }
 
@@ -209,6 +217,9 @@ export class HeldSignIns {
 export function oauthWay({ account, root, caSha256, credentials }: SignInWay): OAuthWay {
   return { account, root, caSha256, credentials };
 }
+
+/** VS Code has no session: it was ended in its Accounts menu, or Microsoft cannot be reached. Which of the two, it does not say. */
+const noSession: TokenReply = { ...signedOut };
 
 const unreadable: TokenReply = { ok: false, failure: { ...ownFailures.signInLost, stage: "auth" } };
 

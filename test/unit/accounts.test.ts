@@ -849,17 +849,19 @@ describe("accounts that sign in in the browser", () => {
     assert.ok(found.kind === "way");
     const account = { id: "1", label: "ada@outlook.com" };
     await desk.accounts.signIns.store(found.way, { kind: "vscode", clientId: "c", account, since: "2026-11-24" });
-    const running = await resolved();
     desk.microsoftToken = "from VS Code";
+    const running = await resolved();
+    assert.deepEqual(desk.questions, []);
     assert.equal(await token(running), "from VS Code");
-    assert.equal(
-      await token(running, "from VS Code"),
-      "Nobody is signed in to this account. Sign in, then resume: whoever has the message stays out.",
-    );
-    assert.equal((await signInOf())?.kind, "signedOut", "what is refused although it is new wants a person");
-    assert.ok(![...desk.secrets.values()].join("\n").includes("from VS Code"));
     desk.microsoftToken = undefined;
     assert.match(await token(running), /^Nobody is signed in/);
+    assert.equal((await signInOf())?.kind, "signedIn", "Microsoft may only be out of reach");
+    desk.agrees = false;
+    assert.equal((await desk.resolve()).kind, "cancelled", "but nothing starts without a session");
+    desk.microsoftToken = "from VS Code";
+    assert.match(await token(running, "from VS Code"), /^Nobody is signed in/);
+    assert.equal((await signInOf())?.kind, "signedOut", "what is refused although it is new wants a person");
+    assert.ok(![...desk.secrets.values()].join("\n").includes("from VS Code"));
   });
 
   it("forget sign-ins and OAuth clients with all other secrets", async () => {
