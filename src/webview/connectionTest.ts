@@ -63,7 +63,7 @@ export class ConnectionTest {
     const steps = new Map<DoctorStepName, TestStep>();
     const onStep = (step: DoctorStep): void => {
       if (signal.aborted) return;
-      steps.set(step.name, testStep(step));
+      steps.set(step.name, testStep(step, resolved.account));
       this.show(run, inOrder(steps));
     };
     const { credentials, accessToken } = resolved;
@@ -79,7 +79,7 @@ export class ConnectionTest {
       kind: "tested",
       ok: diagnosis.ok,
       text: headline(diagnosis, resolved, sendTo),
-      steps: diagnosis.steps.filter(({ state }) => state !== "skipped").map(testStep),
+      steps: diagnosis.steps.filter(({ state }) => state !== "skipped").map((step) => testStep(step, resolved.account)),
       mailTo: diagnosis.ok && !mail ? (own ?? "") : "",
     };
   }
@@ -130,14 +130,16 @@ function ticket(diagnosis: Diagnosis): string {
 /** Steps that show what this machine found out by itself; of the others the server's words are shown. */
 const ownWords: ReadonlySet<DoctorStepName> = new Set(["dns", "proxy", "tcp", "certificate", "domain"]);
 
-function testStep({ name, state, ms, seen, text, fixes }: DoctorStep): TestStep {
+function testStep({ name, state, ms, seen, text, fixes }: DoctorStep, { transport }: Account): TestStep {
+  // The Gmail API has no dialogue: what it says is a failure.
+  const own = transport === "gmailApi" || ownWords.has(name);
   return {
     name,
     title: doctorStepNames[name],
     state: state === "skipped" ? "ok" : state,
     ms,
     seen: plainText(seen, 500),
-    quoted: !ownWords.has(name) || (state === "failed" && name !== "certificate"),
+    quoted: !own || (state === "failed" && name !== "certificate"),
     text: plainText(text, 1000),
     fixes: fixes.map(testFix).filter((fix) => fix !== undefined),
   };

@@ -181,6 +181,7 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
     await failed.getByRole("button", { name: "Sign in with Google" }).click();
     await fetch(await google.consent(await browser));
     await box(frame).getByText(`Signed in as ${user} since`).waitFor();
+    await frame.locator(".outcome").waitFor({ state: "hidden" });
   });
 
   it("says in place what the provider refused", async () => {
@@ -218,7 +219,7 @@ describe("signing in from the accounts panel (R1, R6, R15, R37)", () => {
   it("opens our own page about it, with its pictures", async () => {
     const { workbench } = opened;
     const frame = await panel();
-    await frame.locator(".guide:not([hidden]) summary").click();
+    await frame.evaluate("document.querySelector('.guide:not([hidden])').open = true");
     await frame.getByRole("button", { name: "Each click, and what Google is asked for" }).click();
     const guide = await workbench.webview("sign-in-with-google.md");
     await guide.getByRole("heading", { name: "Sign in with Google" }).waitFor();

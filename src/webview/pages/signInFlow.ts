@@ -28,11 +28,11 @@ export class SignInFlow {
     return this.current?.key === key ? this.current.phase : rest;
   }
 
-  /** Signs in to what `save` has saved; undefined where that did not work, which is said elsewhere. */
-  async signIn(save: () => Promise<SavedAccount | undefined>): Promise<void> {
+  /** Signs in to what `save` has saved; undefined where that did not work, which is said elsewhere. True when somebody is signed in. */
+  async signIn(save: () => Promise<SavedAccount | undefined>): Promise<boolean> {
     const run = ++this.run;
     const account = await save();
-    if (account === undefined || run !== this.run) return;
+    if (account === undefined || run !== this.run) return false;
     const { id, level } = account;
     const key = keyOf(id, level);
     const show = (phase: SignInPhase): void => {
@@ -44,6 +44,7 @@ export class SignInFlow {
     try {
       const reply = await this.host.request("signIn", id, level);
       show(reply.kind === "failed" ? { kind: "failed", text: reply.text } : rest);
+      return reply.kind === "signedIn";
     } catch (error) {
       show(rest);
       throw error;
