@@ -1,5 +1,6 @@
 /** What a failure means for the run: one table, one place. Decided by stage, reply code, enhanced code and the provider's words. */
-import { replyRules, say, tokenVerdicts } from "./classifyRules";
+import { replyRules, tokenVerdicts } from "./classifyRules";
+import { say } from "./failureSentences";
 import { plainText } from "./problems";
 import { retryAfter } from "./retryAfter";
 import { systemRules } from "./systemFailures";

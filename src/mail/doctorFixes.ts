@@ -1,7 +1,7 @@
 /** From a failed step to what mends it: the cause in plain words, and fixes that a host makes into buttons. */
 import type { Account } from "./account";
 import { ownFailures, type Failure } from "./classify";
-import { say } from "./classifyRules";
+import { say } from "./failureSentences";
 import type { DoctorFix, DoctorStepName } from "./diagnosis";
 import { oauthProviderOf } from "./oauthProviders";
 import { providerById, type Provider, type ServerPort } from "./providers";

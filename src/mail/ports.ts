@@ -1,7 +1,8 @@
 /** What the core asks of the outside. Hosts implement these; nothing else in `src/mail` touches time, chance or a log. */
 import { uptime } from "node:os";
 import { bootId } from "./boot";
-import { ownFailures, type Failure } from "./classify";
+import type { Failure } from "./classify";
+import { ownFailures } from "./systemFailures";
 
 /** Time. Everything that waits or stamps goes through here, so tests can turn the hands. */
 export interface Clock {

@@ -1,6 +1,6 @@
 /** Failures without a server's word: what the system or the TLS layer says, and what we find ourselves. */
 import type { OutcomeClass } from "./classify";
-import { say } from "./classifyRules";
+import { say } from "./failureSentences";
 
 /** Causes below SMTP, by the system's, the TLS layer's or the protocol engine's code; first match wins. */
 export const systemRules: readonly {

@@ -51,7 +51,7 @@ describe("Add Account…", () => {
   });
 
   it("goes on where the person stopped", async () => {
-    editor.dialogs.answer("Gmail", "ada@gmail.com", undefined);
+    editor.dialogs.answer("Gmail", "App password", "ada@gmail.com", undefined);
     await editor.run("addAccount");
     assert.equal(accounts(), undefined);
     editor.dialogs.answer(

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { classify, ownFailures, type RawFailure } from "../../src/mail/classify";
-import { say } from "../../src/mail/classifyRules";
+import { say } from "../../src/mail/failureSentences";
 import { HttpsError } from "../../src/mail/https";
 import { httpsFailure } from "../../src/mail/httpsFailures";
 import { gmailRules } from "../../src/mail/transports/gmailErrors";

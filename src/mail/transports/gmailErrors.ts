@@ -3,7 +3,7 @@
  * error model (google.rpc.Status with ErrorInfo), and what others have met. First match wins.
  */
 import type { Failure, OutcomeClass } from "../classify";
-import { say } from "../classifyRules";
+import { say } from "../failureSentences";
 import type { HttpsReply } from "../https";
 import { retryAfter } from "../retryAfter";
 
