@@ -2,7 +2,7 @@
 import type { Disposable } from "./dispose";
 import { TooSlow, WorkerEnded } from "./workerThread";
 import type { WorkerThread } from "./workerThread";
-import type { CampaignRequest, CheckReply, ListReply, PreviewReply, SymbolsReply } from "./workerProtocol";
+import type { CampaignRequest, CheckReply, ListReply, PreviewReply, RowWanted, SymbolsReply } from "./workerProtocol";
 import type { CsvOptions, RowOutcome } from "./mail/index";
 
 /** Live work that has not ended by then is given up, milliseconds. */
@@ -35,6 +35,13 @@ export class LanguageWork implements Disposable {
   async preview(request: CampaignRequest, index: number): Promise<Live<PreviewReply>> {
     return await this.run(`preview ${request.file}`, () =>
       this.live.requestWithin(this.limitMs, "preview", request, index),
+    );
+  }
+
+  /** Looks for a row while a person steps through them. */
+  async findRow(request: CampaignRequest, wanted: RowWanted, from: number): Promise<Live<number | undefined>> {
+    return await this.run(`find ${request.file}`, () =>
+      this.live.requestWithin(this.limitMs, "findRow", request, wanted, from),
     );
   }
 

@@ -62,6 +62,8 @@ function serve(port: NonNullable<typeof parentPort>): void {
       newest.run(`check ${request.file}`, async (signal) => (await checkCampaign(request, ids, signal)).reply),
     preview: (request, index) =>
       newest.run(`preview ${request.file}`, (signal) => previews.preview(request, index, signal)),
+    findRow: (request, wanted, from) =>
+      newest.run(`find ${request.file}`, (signal) => previews.find(request, wanted, from, signal)),
     describeList,
     symbols: (request) => newest.run(`symbols ${request.file}`, (signal) => symbolsOf(request, ids, signal)),
     outcomes: (request, stateDirectory, lines) =>

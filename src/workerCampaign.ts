@@ -35,6 +35,7 @@ import type {
   PreviewMessage,
   PreviewReply,
   PreviewRow,
+  RowWanted,
   SymbolsReply,
 } from "./workerProtocol";
 
@@ -190,6 +191,32 @@ export class Previews {
     return { index: nearest, count, problems: [...opened.problems, ...problems], row, files: opened.files };
   }
 
+  /** The index of a row that is looked for; undefined when there is none. Rejects when `signal` aborts. */
+  async find(
+    request: CampaignRequest,
+    wanted: RowWanted,
+    from: number,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { opened } = await this.open(request, signal);
+    let at = -1;
+    let first: number | undefined;
+    let best = { score: 0, at: undefined as number | undefined };
+    for await (const entry of opened.prepared?.entries(signal) ?? []) {
+      at++;
+      if (wanted.kind === "text") {
+        if (!holds(entry, wanted.text.toLowerCase())) continue;
+        if (at > from) return at;
+        first ??= at;
+      } else if (entry.kind === "mail") {
+        const score = hardness[wanted.by](entry.row.values);
+        if (score > best.score) best = { score, at };
+      }
+    }
+    signal.throwIfAborted();
+    return wanted.kind === "text" ? first : best.at;
+  }
+
   private async open(request: CampaignRequest, signal: AbortSignal): Promise<NonNullable<Previews["kept"]>> {
     const kept = this.kept;
     if (kept?.stamp === (await stampOfRequest(request, kept?.opened.files ?? []))) return kept;
@@ -209,6 +236,18 @@ export class Previews {
     return made;
   }
 }
+
+function holds({ row }: Entry, text: string): boolean {
+  return row.values.some((value) => value.toLowerCase().includes(text));
+}
+
+/** How hard a row is for a letter. */
+const hardness: Readonly<Record<Extract<RowWanted, { kind: "hardest" }>["by"], (values: readonly string[]) => number>> =
+  {
+    longest: (values) => Math.max(...values.map(({ length }) => length)),
+    emptiest: (values) => values.filter((value) => value.trim() === "").length,
+    foreign: (values) => values.reduce((sum, value) => sum + (value.match(/[^\u0000-\u007f]/g)?.length ?? 0), 0),
+  };
 
 /** Changes whenever the request, or one of `files`, does. */
 export async function stampOfRequest(request: CampaignRequest, files: readonly string[]): Promise<string> {

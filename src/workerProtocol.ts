@@ -91,6 +91,12 @@ export interface PreviewReply {
   readonly files: readonly string[];
 }
 
+/** A row that somebody looks for. */
+export type RowWanted =
+  | { readonly kind: "text"; readonly text: string }
+  /** Among those that are mailed: the longest cells, the most empty ones, the most letters beyond ASCII. */
+  | { readonly kind: "hardest"; readonly by: "longest" | "emptiest" | "foreign" };
+
 /** The row of a preview. */
 export interface PreviewRow {
   /** One-based line in the recipients file. */
@@ -274,6 +280,8 @@ export interface WorkerApi {
   check(request: CampaignRequest): Promise<CheckReply>;
   /** Makes the message of one row. A newer preview of the same file makes an older one give up. */
   preview(request: CampaignRequest, index: number): Promise<PreviewReply>;
+  /** The row, as in `PreviewReply.index`, that is looked for: the next one behind `from` that holds a text, or the hardest of the list. */
+  findRow(request: CampaignRequest, wanted: RowWanted, from: number): Promise<number | undefined>;
   describeList(file: string, root: string, csv: CsvOptions): Promise<ListReply>;
   /** Where the campaign names columns, and the first thousand rows of its list. A newer one of the same file makes an older one give up. */
   symbols(request: CampaignRequest): Promise<SymbolsReply>;

@@ -11,13 +11,15 @@ import { toRange } from "../language/diagnostics";
 import type { LanguageWork } from "../languageWork";
 import type { Logger, Problem } from "../mail/index";
 import { plainText } from "../mail/index";
-import type { PreviewMessage, PreviewReply } from "../workerProtocol";
+import type { PreviewMessage, PreviewReply, RowWanted } from "../workerProtocol";
 import { Panel } from "./panel";
 import type { Page, PageHost } from "./panel";
 import type { PreviewedMessage, PreviewHost, PreviewPage, PreviewState } from "./protocol";
 
 /** At most so many problems are listed: the Problems view has them all. */
 const mostProblems = 50;
+
+const nothingFound = { text: "No row holds this.", hardest: "No row stands out." } as const;
 
 const tooSlow = "Making this message took over two seconds and was ended. Is the list very long?";
 
@@ -105,6 +107,8 @@ class Preview implements PageHost<PreviewHost> {
   readonly accepts = {
     load: v.tuple([]),
     turnTo: v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
+    find: v.tuple([v.pipe(v.string(), v.maxLength(200))]),
+    findHard: v.tuple([v.picklist(["longest", "emptiest", "foreign"])]),
     openProblem: v.tuple([v.pipe(v.number(), v.integer(), v.minValue(0))]),
   };
 
@@ -115,6 +119,8 @@ class Preview implements PageHost<PreviewHost> {
       else if (this.latest === undefined) void this.refresh();
     },
     turnTo: (index) => void this.turnTo(this.campaign, index),
+    find: (text) => void this.find({ kind: "text", text: text.trim() }),
+    findHard: (by) => void this.find({ kind: "hardest", by }),
     openProblem: (index) => void this.openProblem(index),
   };
 
@@ -177,6 +183,25 @@ class Preview implements PageHost<PreviewHost> {
     }
   }
 
+  private async find(wanted: RowWanted): Promise<void> {
+    if (wanted.kind === "text" && wanted.text === "") return;
+    const { campaign, state } = this;
+    try {
+      const request = await this.ports.campaigns.request(campaign);
+      const found = await this.ports.work.findRow(request, wanted, this.index);
+      if (campaign.fsPath !== this.campaign.fsPath || found.kind === "superseded") return;
+      if (found.kind === "done" && found.value !== undefined) {
+        await this.turnTo(campaign, found.value);
+        return;
+      }
+      const notice =
+        found.kind === "tooSlow" ? "Looking for it took over two seconds and was ended." : nothingFound[wanted.kind];
+      this.show({ ...(state ?? this.blank()), notice });
+    } catch (error) {
+      this.ports.logger.warn(`${campaign.fsPath} cannot be searched: ${String(error)}`);
+    }
+  }
+
   private show(state: PreviewState): void {
     if (this.disposed) return;
     this.state = state;
@@ -217,6 +242,7 @@ class Preview implements PageHost<PreviewHost> {
       message: this.state?.message,
       stale: this.state?.message !== undefined,
       notice: "",
+      mayFetch: vscode.workspace.isTrusted,
     };
   }
 
@@ -236,7 +262,7 @@ function shown({ envelope, ...message }: PreviewMessage): PreviewedMessage {
 
 /**
  * The message is foreign HTML in a frame of its own, which takes over this page's policy: styles of the message count, its
- * images only when they came along, and nothing is ever fetched.
+ * images only when they came along: the frame's own policy fetches nothing until a person asks for pictures from the web.
  */
 function pageIn(webview: vscode.Webview): Page {
   return {
@@ -244,6 +270,6 @@ function pageIn(webview: vscode.Webview): Page {
     title: "Preview",
     script: "preview",
     styles: ["preview.css"],
-    policy: { "style-src": `${webview.cspSource} 'unsafe-inline'`, "img-src": "data:", "font-src": "'none'" },
+    policy: { "style-src": `${webview.cspSource} 'unsafe-inline'`, "img-src": "data: https:", "font-src": "'none'" },
   };
 }

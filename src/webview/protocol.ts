@@ -313,7 +313,12 @@ export interface PreviewState {
   readonly stale: boolean;
   /** Something to know about the whole, such as that the preview took too long; empty for nothing. */
   readonly notice: string;
+  /** Whether pictures from the web may be shown when a person asks for them. */
+  readonly mayFetch: boolean;
 }
+
+/** Rows that show soonest whether a letter holds: the longest cells, the most empty ones, the most letters beyond ASCII. */
+export type HardRow = "longest" | "emptiest" | "foreign";
 
 /** What the preview page may ask of its host. */
 export interface PreviewHost {
@@ -321,6 +326,9 @@ export interface PreviewHost {
   load(): void;
   /** Turns to another row. */
   turnTo(index: number): void;
+  /** Turns to the next row that holds this text in any cell; from the last one on to the first. */
+  find(text: string): void;
+  findHard(what: HardRow): void;
   /** Opens the place of a problem of the last `show`. */
   openProblem(index: number): void;
 }

@@ -1,9 +1,9 @@
 /** The browser half of the preview: header lines, the message as HTML, text and source, and the way through the rows. */
 import { createRpc } from "../../rpc";
-import type { PreviewedMessage, PreviewHost, PreviewPage, PreviewState } from "../protocol";
+import type { HardRow, PreviewedMessage, PreviewHost, PreviewPage, PreviewState } from "../protocol";
 import { connect, element } from "./dom";
 
-const tabs = ["HTML", "Text", "Source"] as const;
+const tabs = ["HTML", "Text", "Headers", "Source"] as const;
 type Tab = (typeof tabs)[number];
 
 /** The state is what VS Code gives back to the host when it restores the panel. */
@@ -20,6 +20,21 @@ const next = turnButton("Next row", "›", 1);
 const rowInput = element("input", { attributes: { type: "text", inputmode: "numeric", "aria-label": "Row" } });
 const rowCount = element("span", { class: "count" });
 const rowFacts = element("span", { class: "facts" });
+const findInput = element("input", {
+  class: "find",
+  attributes: { type: "search", placeholder: "Find a row", "aria-label": "Find a row by any of its cells" },
+});
+const hardRows: readonly (readonly [HardRow | "", string])[] = [
+  ["", "Hard rows"],
+  ["longest", "Longest cell"],
+  ["emptiest", "Most empty cells"],
+  ["foreign", "Most letters beyond ASCII"],
+];
+const hardSelect = element(
+  "select",
+  { attributes: { "aria-label": "Turn to a hard row" } },
+  ...hardRows.map(([value, text]) => element("option", { text, attributes: { value } })),
+);
 const notice = element("p", { class: "notice", hidden: true, attributes: { role: "status" } });
 const problems = element("ul", { class: "problems", hidden: true, attributes: { "aria-label": "Problems" } });
 const headers = element("dl", { class: "headers" });
@@ -30,6 +45,17 @@ const tabList = element(
   ...tabButtons,
 );
 // A sandbox without any token: no script, no form, no window, no way to move this page, no origin.
+/** How the message is looked at; the message itself does not change. */
+const phone = toggle("Phone width", () => panel.classList.toggle("phone", isOn(phone)));
+const dark = toggle("Dark", () => frameAgain());
+const pictures = toggle("Pictures from the web", () => frameAgain());
+const looks = element(
+  "div",
+  { class: "looks", attributes: { role: "group", "aria-label": "View" } },
+  pictures,
+  phone,
+  dark,
+);
 const frame = element("iframe", { class: "message", attributes: { sandbox: "", title: "The message as HTML" } });
 const plain = element("pre", { class: "plain", attributes: { tabindex: "0" } });
 const panel = element("section", { id: "part", attributes: { role: "tabpanel" } }, frame, plain);
@@ -45,11 +71,12 @@ document
       rowCount,
       next,
       rowFacts,
+      element("div", { class: "search" }, findInput, hardSelect),
     ),
     notice,
     problems,
     headers,
-    tabList,
+    element("div", { class: "bar" }, tabList, looks),
     panel,
   );
 
@@ -58,8 +85,16 @@ rowInput.addEventListener("change", () => {
   if (Number.isFinite(row)) host.event("turnTo", Math.max(0, row - 1));
   else if (current !== undefined) showRow(current);
 });
+findInput.addEventListener("keydown", (event) => {
+  if (event.key === "Enter") host.event("find", findInput.value);
+});
+hardSelect.addEventListener("change", () => {
+  const [what] = hardRows.find(([value]) => value === hardSelect.value) ?? [""];
+  hardSelect.value = "";
+  if (what !== "") host.event("findHard", what);
+});
 document.addEventListener("keydown", (event) => {
-  if (event.target === rowInput || event.ctrlKey || event.metaKey) return;
+  if (event.target === rowInput || event.target === findInput || event.ctrlKey || event.metaKey) return;
   if (event.altKey && event.key === "ArrowLeft") turn(-1);
   else if (event.altKey && event.key === "ArrowRight") turn(1);
 });
@@ -157,23 +192,59 @@ function showPart(): void {
   const message = current?.message;
   panel.hidden = message === undefined;
   tabList.hidden = message === undefined;
+  looks.hidden = message === undefined || tab !== "HTML";
+  pictures.hidden = current?.mayFetch !== true || message === undefined || !isFetching(message.html);
   frame.hidden = tab !== "HTML";
   plain.hidden = tab === "HTML";
   if (message === undefined) return;
   if (tab === "HTML") {
     if (framed === message.html) return;
     framed = message.html;
-    frame.srcdoc = harmless(message.html);
+    frame.srcdoc = harmless(message.html, isOn(pictures) && current?.mayFetch === true, isOn(dark));
   } else {
-    plain.textContent = tab === "Text" ? message.text : message.source;
+    plain.textContent = tab === "Text" ? message.text : tab === "Headers" ? headOf(message.source) : message.source;
   }
+}
+
+/** The header of a message (RFC 5322 §2.1): up to its first empty line. Date and Message-ID are set anew when it is sent. */
+function headOf(source: string): string {
+  return (source.split(/\r?\n\r?\n/, 1)[0] ?? "").replace(/^(?:Date|Message-ID):.*$/gim, "$& (set when it is sent)");
+}
+
+/** Whether a letter shows pictures that did not come along. */
+function isFetching(html: string): boolean {
+  return /<img\b[^>]*\ssrc\s*=\s*["']?https:|url\(\s*["']?https:/i.test(html);
+}
+
+function frameAgain(): void {
+  framed = undefined;
+  frame.classList.toggle("dark", isOn(dark));
+  showPart();
+}
+
+function toggle(text: string, changed: () => unknown): HTMLButtonElement {
+  const made = element("button", {
+    class: "look",
+    text,
+    attributes: { type: "button", "aria-pressed": "false" },
+    onClick: () => {
+      made.setAttribute("aria-pressed", String(!isOn(made)));
+      changed();
+    },
+  });
+  return made;
+}
+
+function isOn(button: HTMLButtonElement): boolean {
+  return button.getAttribute("aria-pressed") === "true";
 }
 
 /**
  * The HTML with every link turned into one that needs a new window, which the frame may not open; with nothing in it that
- * moves on by itself; and with a policy of its own, so that nothing is fetched whatever the page around it allows.
+ * moves on by itself; and with a policy of its own, so that nothing is fetched whatever the page around it allows: pictures only, and
+ * only when a person asked for them, without a word of where they are shown.
  */
-function harmless(html: string): string {
+function harmless(html: string, withPictures: boolean, isDark: boolean): string {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   for (const one of parsed.querySelectorAll("script, base, meta, link, iframe, frame, object, embed")) one.remove();
   for (const link of parsed.querySelectorAll("a, area, form")) {
@@ -183,8 +254,15 @@ function harmless(html: string): string {
   }
   const policy = parsed.createElement("meta");
   policy.httpEquiv = "Content-Security-Policy";
-  policy.content = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'none'";
-  parsed.head.prepend(policy);
+  policy.content = `default-src 'none'; img-src data:${withPictures ? " https:" : ""}; style-src 'unsafe-inline'; form-action 'none'`;
+  const referrer = parsed.createElement("meta");
+  referrer.name = "referrer";
+  referrer.content = "no-referrer";
+  // What the letter leaves open is dark or light, as in mail programs; what it colours stays.
+  const scheme = parsed.createElement("meta");
+  scheme.name = "color-scheme";
+  scheme.content = isDark ? "dark" : "light";
+  parsed.head.prepend(policy, referrer, scheme);
   return `<!DOCTYPE html>${parsed.documentElement.outerHTML}`;
 }
 
