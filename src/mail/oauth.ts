@@ -5,7 +5,14 @@ import type { Failure } from "./classify";
 import type { HttpsWay } from "./https";
 import type { OAuthClient } from "./oauthClient";
 import { judgeOAuthError, oauthFailures, wrongUser } from "./oauthFailures";
-import { canSend, oauthProviderOf, oauthProviders, scopesFor, type OAuthProvider } from "./oauthProviders";
+import {
+  canSend,
+  oauthProviderOf,
+  oauthProviders,
+  permissionsUrlOf,
+  scopesFor,
+  type OAuthProvider,
+} from "./oauthProviders";
 import { postForm, requestTokens, type Tokens } from "./oauthTokens";
 import { systemClock } from "./ports";
 import type { OAuthProviderId } from "./providers";
@@ -122,7 +129,8 @@ export async function redeemCode(
   const scopes = tokens.scopes ?? scopesFor(way.account, provider);
   const wrong = wrongPerson(tokens, way.account) ?? missingScope(way.account, provider, scopes);
   if (wrong !== undefined) return failed(wrong);
-  if (tokens.refreshToken === undefined) return failed(oauthFailures.fleeting(provider));
+  if (tokens.refreshToken === undefined)
+    return failed(oauthFailures.fleeting({ ...provider, permissionsUrl: permissionsUrlOf(way.account) }));
   const grant: Grant = {
     ...client,
     refreshToken: tokens.refreshToken,

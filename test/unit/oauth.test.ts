@@ -14,7 +14,7 @@ import {
   type Granted,
   type OAuthClient,
 } from "../../src/mail/oauth";
-import { oauthProviderOf, oauthProviders } from "../../src/mail/oauthProviders";
+import { oauthProviderOf, oauthProviders, permissionsUrlOf } from "../../src/mail/oauthProviders";
 import { never } from "../fakes/connectBench";
 import { answerJson, Interceptor, type RequestHandler } from "../fakes/interceptor";
 import { oauthAccount } from "../fakes/oauthAccounts";
@@ -238,6 +238,16 @@ describe("signing in with OAuth", () => {
         (await failureOf(refreshToken(granted.grant, wayOf(from), never))).text,
         /Microsoft no longer takes this sign-in.*90 days/,
       );
+    });
+
+    it("names the page where what was allowed is taken back: another one at work (R6)", async () => {
+      assert.equal(permissionsUrlOf({ provider: "outlook" }), "https://account.microsoft.com/privacy/app-access");
+      assert.equal(permissionsUrlOf({ provider: "gmail" }), "https://myaccount.google.com/permissions");
+      assert.equal(permissionsUrlOf({ provider: "custom" }), "");
+      server.isLasting = false;
+      const work = account("outlook", { provider: "microsoft365", host: "smtp.office365.com" });
+      const { text } = await failureOf(signIn(work));
+      assert.match(text, /no refresh token.*https:\/\/myapps\.microsoft\.com, then sign in again/);
     });
 
     it("has no way to take a grant back", async () => {
