@@ -44,7 +44,7 @@ export interface Grant {
   readonly clientSecret: string;
   readonly refreshToken: string;
   readonly scopes: readonly string[];
-  /** The address of who signed in, by the ID token; empty when that does not say. */
+  /** Who signed in, by the ID token, under the name that the account goes by; empty when that does not say. */
   readonly user: string;
   /** ISO 8601. */
   readonly grantedAt: string;
@@ -135,7 +135,7 @@ export async function redeemCode(
     ...client,
     refreshToken: tokens.refreshToken,
     scopes,
-    user: tokens.users[0] ?? "",
+    user: userOf(tokens, way.account),
     grantedAt: new Date(systemClock.now()).toISOString(),
   };
   return { ok: true, grant, token: tokens.accessToken, expiresInMs: tokens.expiresInMs };
@@ -168,7 +168,7 @@ export async function refreshToken(grant: Grant, way: HttpsWay, signal: AbortSig
     ...grant,
     scopes,
     refreshToken: tokens.refreshToken ?? grant.refreshToken,
-    user: grant.user === "" ? (tokens.users[0] ?? "") : grant.user,
+    user: grant.user === "" ? userOf(tokens, account) : grant.user,
   };
   return { ok: true, grant: kept, token: tokens.accessToken, expiresInMs: tokens.expiresInMs };
 }
@@ -191,6 +191,11 @@ function wrongPerson({ users }: Tokens, { user }: Account): ReturnType<typeof wr
   const [signedIn] = users;
   if (signedIn === undefined || user === "") return undefined;
   return users.some((one) => isSameMailbox(one, user)) ? undefined : wrongUser(signedIn, user);
+}
+
+/** Of the names of who signed in the one that the account goes by. */
+function userOf({ users }: Tokens, { user }: Account): string {
+  return users.find((one) => isSameMailbox(one, user)) ?? users[0] ?? "";
 }
 
 function missingScope(

@@ -56,7 +56,8 @@ export const oauthProviders: Readonly<Record<OAuthProviderId, OAuthProvider>> = 
     tokenUrl: "https://login.microsoftonline.com/common/oauth2/v2.0/token",
     redirectHost: "localhost",
     extra: {},
-    identityScopes: ["offline_access", "openid", "email"],
+    // The name that a work account signs in with comes with `profile` only, and need not be its mail address.
+    identityScopes: ["offline_access", "openid", "email", "profile"],
     sendScopes: { gmailApi: [], smtp: [smtpSend] },
     permissionsUrl: "https://account.microsoft.com/privacy/app-access",
     // That page knows personal accounts only; here each program has “Manage your application”, where consent is taken back.

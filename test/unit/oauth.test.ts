@@ -240,6 +240,20 @@ describe("signing in with OAuth", () => {
       );
     });
 
+    it("knows who signs in under another name than the mail address, and nobody else (R6)", async () => {
+      server.email = "ada.lovelace@example.com";
+      server.principal = "ada@corp.example.com";
+      const work = { provider: "microsoft365", host: "smtp.office365.com" };
+      for (const user of [server.email, "Ada@Corp.example.com"]) {
+        const from = account("outlook", { ...work, user });
+        const granted = await signIn(from);
+        assert.ok(granted.ok, JSON.stringify(granted));
+        assert.ok((await refreshToken(granted.grant, wayOf(from), never)).ok);
+      }
+      const { text } = await failureOf(signIn(account("outlook", { ...work, user: "grace@corp.example.com" })));
+      assert.match(text, /signed in as “ada\.lovelace@example\.com”/);
+    });
+
     it("names the page where what was allowed is taken back: another one at work (R6)", async () => {
       assert.equal(permissionsUrlOf({ provider: "outlook" }), "https://account.microsoft.com/privacy/app-access");
       assert.equal(permissionsUrlOf({ provider: "gmail" }), "https://myaccount.google.com/permissions");
