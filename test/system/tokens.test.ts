@@ -283,6 +283,20 @@ describe("bulk-mail through the Gmail API (R1)", () => {
     assert.deepEqual(mailed, []);
   });
 
+  it("says once that nobody knows who a file is of where the provider does not tell (R16)", async () => {
+    provider.email = undefined;
+    before = { 3: () => (provider.accessTokens.length = 0) };
+    const sent = await sandbox.run(send, await tokenFile());
+    assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`);
+    assert.equal(provider.asked, 2);
+    const warning = /does not say whose sign-in .*token\.json holds.*not surely as ada@gmail\.com.*openid and email/g;
+    assert.equal(sent.stderr.match(warning)?.length, 1, sent.stderr);
+    provider.email = "ada@gmail.com";
+    const known = await sandbox.run([...send, "--again"], await tokenFile());
+    assert.equal(known.code, 0, known.stderr);
+    assert.doesNotMatch(known.stderr, /whose sign-in/);
+  });
+
   it("is approved by name as any account, with what it is: nothing is asked of anybody before (R16)", async () => {
     await sandbox.write({ ".vscode/settings.json": await readFile(path.join(sandbox.workspace, "settings.json")) });
     const { code, stderr } = await sandbox.run(["send", "hello.mail.md", "--yes"], await tokenFile());
