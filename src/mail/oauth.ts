@@ -1,6 +1,7 @@
 /** Signing in with OAuth 2.0: the authorization code with PKCE over the system's browser (RFC 8252, RFC 7636), and tokens after that. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Account } from "./account";
+import { isSameMailbox } from "./address";
 import type { Failure } from "./classify";
 import type { HttpsWay } from "./https";
 import type { OAuthClient } from "./oauthClient";
@@ -204,17 +205,6 @@ function missingScope(
   scopes: readonly string[],
 ): ReturnType<typeof oauthFailures.unticked> | undefined {
   return canSend(account, provider, scopes) ? undefined : oauthFailures.unticked(provider);
-}
-
-/** Gmail's own addresses may be written with and without dots, and by the older name of its domain. */
-function isSameMailbox(a: string, b: string): boolean {
-  return mailboxOf(a) === mailboxOf(b);
-}
-
-function mailboxOf(address: string): string {
-  const lower = address.trim().toLowerCase();
-  const [, local] = /^([^@]+)@(?:gmail|googlemail)\.com$/.exec(lower) ?? [];
-  return local === undefined ? lower : `${local.replaceAll(".", "")}@gmail.com`;
 }
 
 /** Hashes of one length, so that the time says nothing. */
