@@ -27,7 +27,7 @@ export type { Message } from "./message";
 export type { AuthorizationRequest, Grant, Granted, Landing, OAuthClient } from "./oauth";
 export { authorizationRequest, parseOAuthClient, readLanding, redeemCode, refreshToken, revokeGrant } from "./oauth";
 export type { OAuthProvider } from "./oauthProviders";
-export { canSend, oauthProviderOf, oauthProviders } from "./oauthProviders";
+export { canSend, oauthProviderOf, oauthProviders, permissionsUrlOf } from "./oauthProviders";
 export type { Limits, Pace, PaceReader, PaceSettings, SendingWindow, Weekday } from "./pace";
 export { defaultLimits, paceFrom, slower, unlimited } from "./pace";
 export type { Plan, RunState, Target, Totals, World } from "./plan";
