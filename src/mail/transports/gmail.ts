@@ -79,7 +79,7 @@ class GmailTransport implements Transport {
     await this.signIn(undefined, signal);
   }
 
-  async send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt> {
+  async send(message: Message, gate: Gate, signal: AbortSignal, onRefused = (): void => {}): Promise<Receipt> {
     if (signal.aborted) throw own("stopped", "mail");
     if (message.size > maxSize) throw own("tooLarge", "mail");
     const { sendMessage } = await import("./gmailClient");
@@ -91,6 +91,7 @@ class GmailTransport implements Transport {
     let reply = await hand(gate);
     if (reply.status === 401) {
       // Refused before it was looked at: nothing of it was sent. Getting another token takes time, in which somebody may have taken over.
+      onRefused();
       await this.signIn(this.token, signal);
       await this.reopen(signal);
       reply = await hand(gate);
