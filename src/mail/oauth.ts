@@ -1,6 +1,7 @@
 /** Signing in with OAuth 2.0: the authorization code with PKCE over the system's browser (RFC 8252, RFC 7636), and tokens after that. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Account } from "./account";
+import { mailboxKey } from "./address";
 import type { Failure } from "./classify";
 import type { HttpsWay } from "./https";
 import type { OAuthClient } from "./oauthClient";
@@ -193,15 +194,8 @@ function missingScope(
   return canSend(account, provider, scopes) ? undefined : oauthFailures.unticked(provider);
 }
 
-/** Gmail's own addresses may be written with and without dots, and by the older name of its domain. */
 function isSameMailbox(a: string, b: string): boolean {
-  return mailboxOf(a) === mailboxOf(b);
-}
-
-function mailboxOf(address: string): string {
-  const lower = address.trim().toLowerCase();
-  const [, local] = /^([^@]+)@(?:gmail|googlemail)\.com$/.exec(lower) ?? [];
-  return local === undefined ? lower : `${local.replaceAll(".", "")}@gmail.com`;
+  return mailboxKey(a) === mailboxKey(b);
 }
 
 /** Hashes of one length, so that the time says nothing. */
