@@ -21,7 +21,7 @@ import type {
   TokenReply,
   Totals,
 } from "./mail/index";
-import { plainText } from "./mail/index";
+import { mailboxOf, plainText } from "./mail/index";
 import { HumanError } from "./notify";
 import type { Handlers } from "./rpc";
 import type { RunEnd, RunView } from "./runView";
@@ -464,8 +464,7 @@ function isToStart({ request: { startAt } }: Active): boolean {
 /** One process sends through a mailbox at a time; the sandbox is its own. */
 function laneOf(target: Target): string {
   if (target.kind !== "account") return target.kind;
-  const { host, user, id } = target.account;
-  return `smtp ${host.toLowerCase()} ${user === "" ? id : user.toLowerCase()}`;
+  return mailboxOf(target.account);
 }
 
 function sum({ accepted, failed, unknown, skipped, pending }: Totals): number {

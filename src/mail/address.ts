@@ -74,12 +74,16 @@ export function addressKey(address: string): string {
   return local + plain.toLowerCase().replace(/\.$/, "");
 }
 
-/** Whether two addresses are one mailbox. Gmail's own may be written with and without dots, and by the older name of its domain. */
+/** Whether two addresses are one mailbox to send from. */
 export function isSameMailbox(a: string, b: string): boolean {
   return mailboxKey(a) === mailboxKey(b);
 }
 
-function mailboxKey(address: string): string {
+/**
+ * The form under which an address is the same mailbox to send from. Gmail's own addresses may be written with and without dots, and by
+ * the older name of its domain; not so those of others at Google.
+ */
+export function mailboxKey(address: string): string {
   const lower = address.trim().toLowerCase();
   const [, local] = /^([^@]+)@(?:gmail|googlemail)\.com$/.exec(lower) ?? [];
   return local === undefined ? lower : `${local.replaceAll(".", "")}@gmail.com`;

@@ -19,4 +19,10 @@ export class ConnectError extends Error {
     super(`${step}: ${code}`, cause === undefined ? {} : { cause });
     this.name = "ConnectError";
   }
+
+  /** `code` for who does not know the step: EDNS where a name server kept silent, which is no port that does. */
+  get systemCode(): string {
+    const { step, code } = this;
+    return step === "dns" && !/^(?:ENOTFOUND|ENODATA|EAI_AGAIN)$/.test(code) ? "EDNS" : code;
+  }
 }

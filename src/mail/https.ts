@@ -154,10 +154,7 @@ export class HttpsConnection {
     } catch (error) {
       if (signal.aborted) throw new HttpsError("connect", "ABORT_ERR");
       if (!(error instanceof ConnectError)) throw error;
-      const { step, code, reply } = error;
-      // A name server that keeps silent is no server that does.
-      const systemCode = step === "dns" && !/^(?:ENOTFOUND|ENODATA|EAI_AGAIN)$/.test(code) ? "EDNS" : code;
-      throw new HttpsError("connect", systemCode, reply);
+      throw new HttpsError("connect", error.systemCode, error.reply);
     }
   }
 

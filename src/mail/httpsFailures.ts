@@ -2,8 +2,20 @@
 import { classify, ownFailures, type Failure, type Stage } from "./classify";
 import type { HttpsError } from "./https";
 
-/** Sentences in place of those that speak of mail servers; first match wins. */
-const sentences: readonly { readonly codes: RegExp; readonly text: (host: string) => string }[] = [
+/** A sentence in place of one that speaks of mail servers. */
+interface Sentence {
+  readonly codes: RegExp;
+  readonly text: (host: string) => string;
+}
+
+/** May also come over an open connection, in the middle of a request. */
+const noAnswer: Sentence = {
+  codes: /^(?:ECONNREFUSED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENETDOWN|EADDRNOTAVAIL|EACCES|EPERM)$/,
+  text: (host) => `${host} does not answer. Check this machine's connection, and whether a firewall blocks it.`,
+};
+
+/** First match wins. */
+const sentences: readonly Sentence[] = [
   {
     codes: /^(?:ENOTFOUND|ENODATA|EAI_AGAIN|EDNS)$/,
     text: (host) => `The name ${host} could not be looked up. Check this machine's connection.`,
@@ -27,10 +39,7 @@ const sentences: readonly { readonly codes: RegExp; readonly text: (host: string
     codes: /^EPROXYTARGET$/,
     text: (host) => `The proxy answers but does not connect us to ${host}. Ask its owner to allow that.`,
   },
-  {
-    codes: /^(?:ECONNREFUSED|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENETDOWN|EADDRNOTAVAIL|EACCES|EPERM)$/,
-    text: (host) => `${host} does not answer. Check this machine's connection, and whether a firewall blocks it.`,
-  },
+  noAnswer,
 ];
 
 /** Why a request got no reply. `stage` stands for `connect`, where something else was under way by then. */
@@ -43,7 +52,7 @@ export function httpsFailure(
   // What was not complete cannot be acted on.
   if (systemCode === "ABORT_ERR" && at !== "reply") return { ...ownFailures.stopped, stage: at };
   const failure = classify({ stage: at, systemCode });
-  if (at === "reply" || at === "body") return failure;
-  const text = sentences.find(({ codes }) => codes.test(systemCode))?.text(host);
+  if (at === "reply") return failure;
+  const text = (at === "body" ? [noAnswer] : sentences).find(({ codes }) => codes.test(systemCode))?.text(host);
   return text === undefined ? failure : { ...failure, text };
 }

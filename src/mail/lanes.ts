@@ -18,7 +18,7 @@ import { RecipientQueue, type Mailable } from "./recipientQueue";
 import type { RunProgress } from "./runProgress";
 import type { Ending, RunHooks } from "./sender";
 import { Throttle } from "./throttle";
-import { SendError, type Gate, type Receipt } from "./transports/transport";
+import { SendError, type Receipt } from "./transports/transport";
 
 /** What the lanes work with. */
 export interface LanesContext {
@@ -55,6 +55,9 @@ interface Ready {
   /** Monotonic, milliseconds. */
   readonly madeAt: number;
 }
+
+/** The gate of an attempt, told how to see whether the hand-over that asked is over meanwhile. */
+type Pass = (isOver: () => boolean) => Promise<void>;
 
 /** A message that waited longer than this for its turn is made again: its date, and who has left since. Milliseconds. */
 const freshMs = 2_000;
@@ -298,11 +301,10 @@ export class Lanes {
       begun: clock.monotonic(),
       record: { t: "attempt", k, n, id: message.messageId, at: clock.now() },
     };
-    let over = false;
-    const pass = async (): Promise<void> => {
+    const pass = async (isOver: () => boolean): Promise<void> => {
       await this.gate(attempt, reservation);
-      // Ended while the disk took its time: the lane may be at another message.
-      if (over) throw new GateClosed("resting");
+      // Ended while the disk took its time: the lane may be at another message, or at this one over another connection.
+      if (isOver()) throw new GateClosed("resting");
       lane.enter("handedOver");
       onward();
     };
@@ -314,23 +316,38 @@ export class Lanes {
       else if (error instanceof SendError) this.outcomes.failed(attempt, whyFailed(lane, error));
       else throw error;
     } finally {
-      over = true;
       if (lane.phase !== "handedOver") reservation?.giveBack();
       lane.enter("idle");
     }
   }
 
   /** Hands over on a connection that was used before, or on a new one where that had died without a word: the server may end who is idle. */
-  private async handOver(lane: Lane, message: Message, pass: Gate): Promise<Receipt> {
+  private async handOver(lane: Lane, message: Message, pass: Pass): Promise<Receipt> {
     const isReused = lane.transport.isOpen;
-    await this.open(lane);
     try {
-      return await lane.transport.send(message, pass, lane.signal);
+      return await this.send(lane, message, pass);
     } catch (error) {
       if (!isReused || !isUnheard(error) || lane.phase !== "asking" || lane.signal.aborted) throw error;
-      await this.open(lane);
-      return await lane.transport.send(message, pass, lane.signal);
+      return await this.send(lane, message, pass);
     }
+  }
+
+  /** One hand-over over one connection; a gate of it that opens after its end lets nothing through. */
+  private async send(lane: Lane, message: Message, pass: Pass): Promise<Receipt> {
+    await this.open(lane);
+    let over = false;
+    try {
+      const gate = (): Promise<void> => pass(() => over);
+      return await lane.transport.send(message, gate, lane.signal, () => this.takenBack(lane));
+    } finally {
+      over = true;
+    }
+  }
+
+  /** The server refused a message unseen. Until it is handed over again, whatever ends a sign-in may end that, too. */
+  private takenBack(lane: Lane): void {
+    if (this.resting.aborted) throw new GateClosed("resting");
+    lane.enter("opening");
   }
 
   /** The order matters: doubt is on disk before the locks are read, and both before the first byte of the body. */

@@ -1,7 +1,8 @@
 /** The token endpoint (RFC 6749 §3.2): one request over the account's own way, and what its answer means. */
 import * as v from "valibot";
-import { classify, ownFailures, type Failure } from "./classify";
+import { ownFailures, type Failure } from "./classify";
 import { HttpsError, httpsRequest, type HttpsReply, type HttpsWay } from "./https";
+import { httpsFailure } from "./httpsFailures";
 import { judgeOAuthError, judgeOAuthStatus, oauthFailures, type OAuthStep } from "./oauthFailures";
 import type { OAuthProvider } from "./oauthProviders";
 import { plainText } from "./problems";
@@ -65,8 +66,8 @@ export async function requestTokens(
   const words = told.success ? `${told.output.error_subtype} ${told.output.error_description}`.trim() : "";
   const said = told.success ? wordsWithout(form, `${told.output.error}: ${words}`) : undefined;
   const reply = said === undefined ? {} : { reply: said };
-  const bySize = judgeOAuthStatus(provider, answer.status);
-  if (bySize !== undefined) return fail({ ...bySize, ...reply, ...retryAfterOf(answer) });
+  const byStatus = judgeOAuthStatus(provider, answer.status);
+  if (byStatus !== undefined) return fail({ ...byStatus, ...reply, ...retryAfterOf(answer) });
   if (told.success) {
     const verdict = judgeOAuthError(provider, step, told.output.error, words);
     return fail({ ...verdict, ...reply, ...(verdict.class === "throttled" && retryAfterOf(answer)) });
@@ -128,9 +129,10 @@ function impatient(way: HttpsWay): HttpsWay {
 }
 
 /** No answer: certificates and proxies have causes of their own, all else is the network. */
-function unreached(provider: OAuthProvider, { systemCode, reply }: HttpsError): Omit<Failure, "stage"> {
+function unreached(provider: OAuthProvider, error: HttpsError): Omit<Failure, "stage"> {
+  const { systemCode, reply } = error;
   if (systemCode === "ABORT_ERR") return ownFailures.stopped;
-  const failure = classify({ stage: "connect", systemCode });
+  const failure = httpsFailure(error, new URL(provider.tokenUrl).hostname);
   const isOwn = failure.class === "account" || systemCode === "EPROXYDOWN";
   const words = plainText(reply);
   return {

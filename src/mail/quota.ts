@@ -7,6 +7,7 @@ import { closeSync, fdatasync, openSync, writeSync } from "node:fs";
 import { open, readFile, rename } from "node:fs/promises";
 import * as path from "node:path";
 import type { Account } from "./account";
+import { mailboxKey } from "./address";
 import { syncDirectory } from "./files";
 import { JournalError } from "./journal";
 import { agesOf, formatStamp, readStamps, stampOf, type Stamp } from "./ledgerFile";
@@ -18,7 +19,7 @@ import { SteadyTime } from "./steadyTime";
 
 /** The mailbox of an account: accounts with one provider (or host) and one user share an allowance, whatever their ids. */
 export function mailboxOf(account: Pick<Account, "id" | "provider" | "host" | "user">): string {
-  const user = account.user.trim().toLowerCase();
+  const user = mailboxKey(account.user);
   if (user === "") return `account ${account.id}`;
   const provider = account.provider.trim().toLowerCase();
   const where = provider === "" || provider === "custom" ? account.host.trim().toLowerCase() : provider;

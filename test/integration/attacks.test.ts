@@ -9,7 +9,9 @@ import { accountSettings } from "../../src/config";
 import { commands, type CommandName } from "../../src/contributions";
 import { smallCampaign } from "../fakes/campaigns";
 import { Editor, until } from "../fakes/editor";
+import { answerJson, Interceptor } from "../fakes/interceptor";
 import { authorityFile, MailServer } from "../fakes/mailServer";
+import { googleClientFile, SignInServer } from "../fakes/signInServer";
 
 type Settings = Readonly<Record<string, unknown>>;
 
@@ -150,6 +152,52 @@ describe("attacks", () => {
       assert.match(editor.toasts.at(-1)?.message ?? "", /changed in the meantime/);
       assertSilence();
     });
+  });
+
+  it("no endpoint of a sign-in comes from a workspace, nor from the client's file (R15, R16)", async () => {
+    const interceptor = await Interceptor.start();
+    const provider = await SignInServer.start(interceptor, "google");
+    try {
+      interceptor.play("evil.example", (_request, response) => answerJson(response, 200, {}));
+      await copyFile(interceptor.caFile, editor.uri("providers.pem").fsPath);
+      const settings = {
+        ...{ provider: "gmail", transport: "gmailApi", user: "ada@gmail.com", proxy: interceptor.proxy },
+        tls: { caFile: inWorkspace("providers.pem") },
+      };
+      assert.deepEqual(await editor.services.accounts.save(undefined, { id: "google", level: "user", settings }), {
+        kind: "saved",
+      });
+      const evilUrl = "https://evil.example/token";
+      const keys = ["token_uri", "tokenUrl", "auth_uri", "authorizationUrl", "authority", "revokeUrl", "rootUrl"];
+      const everywhere = keys.flatMap((key) => [`bulkMail.${key}`, `bulkMail.oauth.${key}`, `bulkMail.gmail.${key}`]);
+      await workspaceSettings(Object.fromEntries(everywhere.map((key) => [key, evilUrl])));
+      const { installed } = JSON.parse(googleClientFile) as { readonly installed: Settings };
+      const client = (more: Settings): string => JSON.stringify({ installed: { ...installed, ...more } });
+      for (const key of ["token_uri", "auth_uri"])
+        assert.equal((await editor.services.signIns.takeClient("google", client({ [key]: evilUrl }))).kind, "failed");
+      const ignored = { revoke_uri: evilUrl, redirect_uris: [evilUrl], universe_domain: "evil.example" };
+      const elsewhere = { token_uri: "https://www.googleapis.com/oauth2/v3/token" };
+      const text = client({ ...ignored, ...elsewhere });
+      assert.equal((await editor.services.signIns.takeClient("google", text)).kind, "stored");
+      editor.browser.onPage = async (url) => await fetch(await provider.consent(url));
+      assert.deepEqual(await editor.services.signIns.signIn(undefined, "google"), {
+        kind: "signedIn",
+        user: "ada@gmail.com",
+      });
+      const [page = "", ...more] = editor.browser.pages;
+      assert.deepEqual([new URL(page).host, more], ["accounts.google.com", []]);
+      assert.match(new URL(page).searchParams.get("redirect_uri") ?? "", /^http:\/\/127\.0\.0\.1:\d+$/);
+      assert.deepEqual(new Set(interceptor.connections), new Set(["oauth2.googleapis.com:443"]));
+      // An account of the workspace's with such a key is none at all, so that the sign-in goes nowhere.
+      const before = interceptor.connections.length;
+      await workspaceSettings({ "bulkMail.accounts": { google: { ...settings, token_uri: evilUrl } } });
+      const refused = await editor.services.signIns.signIn(undefined, "google");
+      assert.equal(refused.kind, "failed");
+      assert.deepEqual([interceptor.connections.length, editor.browser.pages.length], [before, 1]);
+    } finally {
+      await provider.close();
+      await interceptor.close();
+    }
   });
 
   it("a workspace moves neither the state directory nor the pace of the user's account", async () => {

@@ -1,14 +1,28 @@
 /** What a changed settings file or a lying server gets out of the command line: no password, no mail, and a clear refusal. */
 import assert from "node:assert/strict";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { loopbackSettings, smallCampaign } from "../fakes/campaigns";
 import { Sandbox } from "../fakes/cli";
+import { answerJson, bodyOf, Interceptor } from "../fakes/interceptor";
 import { ScriptedSmtp } from "../fakes/scriptedSmtp";
+import { knownClient, SignInServer } from "../fakes/signInServer";
+import { playTokenMail } from "../fakes/tokenMailServer";
 
 const password = "correct horse battery staple";
 const environment = { BULK_MAIL_PASSWORD: password, BULK_MAIL_PROXY_PASSWORD: `proxy ${password}` };
 const workspaceSettings = ".vscode/settings.json";
+const evilUrl = "https://evil.example/token";
+/** Names under which programs know the endpoints of a sign-in, and where its tokens go. */
+const endpointKeys = [
+  ...["token_uri", "tokenUrl", "tokenEndpoint", "auth_uri", "authorizationUrl", "revokeUrl", "authority", "issuer"],
+  ...["rootUrl", "apiUrl", "endpoint", "universe_domain", "redirectUri"],
+] as const;
+/** What the providers' own programs and libraries read. */
+const endpointVariables = [
+  ...["GOOGLE_CLOUD_UNIVERSE_DOMAIN", "GOOGLE_API_USE_MTLS_ENDPOINT", "GOOGLE_OAUTH_TOKEN_URI", "GMAIL_API_ENDPOINT"],
+  ...["AZURE_AUTHORITY_HOST", "MSAL_AUTHORITY", "OAUTH_TOKEN_URL", "BULK_MAIL_TOKEN_URL", "HTTPS_PROXY", "https_proxy"],
+] as const;
 
 /** Whether a server saw the password, in clear text or as SASL encodes it (RFC 4616, LOGIN). */
 function sawPassword(server: ScriptedSmtp): boolean {
@@ -291,6 +305,126 @@ describe("attacks on the command line", () => {
     assert.equal(code, 2);
     assert.match(stderr, /BULK_MAIL_PROXY_PASSWORD/);
     assert.deepEqual([server.connections, evil.connections], [0, 0]);
+  });
+
+  describe("who wants the tokens of a sign-in with OAuth (R15, R16)", () => {
+    const google = { provider: "gmail", transport: "gmailApi", user: "ada@gmail.com" };
+    const microsoft = { provider: "outlook", user: "ada@outlook.com" };
+    let interceptor: Interceptor;
+    let mailed: number;
+    beforeEach(async () => {
+      mailed = 0;
+      interceptor = await Interceptor.start();
+      interceptor.play("evil.example", (_request, response) => answerJson(response, 200, {}));
+    });
+    afterEach(() => interceptor.close());
+
+    const account = (more: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> => ({
+      ...{ proxy: interceptor.proxy, tls: { caFile: "ca.pem" }, limits: { delay: 0 } },
+      ...more,
+    });
+
+    /** Sends through the account that the settings name; `more` stands in the settings beside it, `file` in the sign-in's file. */
+    async function sends(
+      of: Readonly<Record<string, unknown>>,
+      provider: SignInServer,
+      more: Readonly<Record<string, unknown>> = {},
+      file: Readonly<Record<string, unknown>> = {},
+      environment: Readonly<Record<string, string>> = {},
+    ): ReturnType<Sandbox["run"]> {
+      provider.email = String(of.user);
+      const settings = JSON.stringify({ ...more, "bulkMail.accounts": { local: account(of) } });
+      await sandbox.write({ "ca.pem": interceptor.ca, [workspaceSettings]: settings });
+      const { clientId: client_id, clientSecret: client_secret } =
+        knownClient[of.provider === "gmail" ? "google" : "microsoft"];
+      const token = path.join(sandbox.folder, "token.json");
+      const signIn = { type: "authorized_user", client_id, client_secret, refresh_token: provider.grant(), ...file };
+      await writeFile(token, JSON.stringify(signIn), { mode: 0o600 });
+      return await sandbox.run([...words, "--approve"], { ...environment, BULK_MAIL_TOKEN_FILE: token });
+    }
+
+    const reached = (): readonly string[] => [...new Set(interceptor.connections)].sort();
+    const everywhere = (keys: readonly string[], value: string): Readonly<Record<string, string>> =>
+      Object.fromEntries(keys.map((key) => [key, value]));
+    const settingsKeys = endpointKeys.flatMap((key) => [
+      `bulkMail.${key}`,
+      `bulkMail.oauth.${key}`,
+      `bulkMail.gmail.${key}`,
+    ]);
+
+    async function withGoogle<T>(work: (provider: SignInServer) => Promise<T>): Promise<T> {
+      const provider = await SignInServer.start(interceptor, "google");
+      interceptor.play("gmail.googleapis.com", async (request, response) => {
+        await bodyOf(request);
+        mailed++;
+        answerJson(response, 200, { id: "1" });
+      });
+      try {
+        return await work(provider);
+      } finally {
+        await provider.close();
+      }
+    }
+
+    it("names no other endpoint in a key of the account", async () => {
+      await withGoogle(async (provider) => {
+        for (const more of [
+          { token_uri: evilUrl },
+          { oauth: { tokenUrl: evilUrl } },
+          everywhere(endpointKeys, evilUrl),
+          { tls: { verify: false } },
+          { tls: { servername: "evil.example", caFile: "ca.pem" } },
+        ]) {
+          const { code, stderr } = await sends({ ...google, ...more }, provider);
+          assert.equal(code, 2, JSON.stringify(more));
+          assert.match(stderr, /^local: /m);
+        }
+        assert.deepEqual([interceptor.connections, mailed], [[], 0]);
+        // The API is where it is.
+        const moved = { host: "evil.example", port: 8443, security: "none" };
+        assert.equal((await sends({ ...google, ...moved }, provider)).code, 0);
+        assert.deepEqual(reached(), ["gmail.googleapis.com:443", "oauth2.googleapis.com:443"]);
+        const smtp = { ...google, transport: "smtp", auth: "oauth2", host: "evil.example" };
+        assert.equal((await sends(smtp, provider)).code, 2);
+        assert.deepEqual([reached().length, mailed], [2, 2]);
+      });
+    });
+
+    it("names none for Google by settings, by the sign-in's file, or by the environment", async () => {
+      const sent = await withGoogle((provider) =>
+        sends(
+          google,
+          provider,
+          everywhere(settingsKeys, evilUrl),
+          everywhere(endpointKeys, evilUrl),
+          everywhere(endpointVariables, "https://evil.example"),
+        ),
+      );
+      assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`);
+      assert.equal(mailed, 2);
+      assert.deepEqual(reached(), ["gmail.googleapis.com:443", "oauth2.googleapis.com:443"]);
+    });
+
+    it("names none for Microsoft either", async () => {
+      const provider = await SignInServer.start(interceptor, "microsoft");
+      const mails = playTokenMail(interceptor, "smtp-mail.outlook.com:587", microsoft.user, (token) =>
+        provider.accessTokens.includes(token),
+      );
+      try {
+        const sent = await sends(
+          microsoft,
+          provider,
+          everywhere(settingsKeys, evilUrl),
+          everywhere(endpointKeys, evilUrl),
+          everywhere(endpointVariables, "https://evil.example"),
+        );
+        assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`);
+      } finally {
+        await provider.close();
+      }
+      assert.equal(mails.received.length, 2);
+      assert.deepEqual(reached(), ["login.microsoftonline.com:443", "smtp-mail.outlook.com:587"]);
+    });
   });
 
   describe("a server, or somebody on the way to it", () => {

@@ -96,17 +96,21 @@ const refusals: readonly (readonly [string, Refusal, Expected])[] = [
   ["429, Retry after a day", googleError(429, `Retry after ${later}`, "userRateLimitExceeded"), ["l", "l"]],
   ["429 (Mail sending)", googleError(429, "User-rate limit exceeded. (Mail sending)", "rateLimitExceeded"), ["l", "l"]],
   ["429 concurrent", googleError(429, "Too many concurrent requests for user", "rateLimitExceeded"), ["a", "p"]],
+  ["408", { status: 408 }, ["u", "u"]],
   ["500", googleError(500, "Backend Error", "backendError"), ["u", "u"]],
   ["502", { status: 502, body: "<html><title>Bad Gateway</title></html>" }, ["u", "u"]],
-  ["503", googleError(503, "Unavailable", "backendError"), ["a", "p"]],
+  ["503", googleError(503, "Unavailable", "backendError"), ["u", "u"]],
   ["504", { status: 504 }, ["u", "u"]],
 ];
 /** After the message was taken all the same, and before it came to its end. */
 const late: readonly (readonly [GmailMoment, string, Refusal, Expected])[] = [
+  ["end, kept", "408", { status: 408 }, ["u", "u"]],
   ["end, kept", "500", { status: 500 }, ["u", "u"]],
   ["end, kept", "502", { status: 502 }, ["u", "u"]],
+  ["end, kept", "503", { status: 503 }, ["u", "u"]],
   ["end, kept", "504", { status: 504 }, ["u", "u"]],
   ["body", "401", { status: 401 }, ["a", "p"]],
+  ["body", "408", { status: 408 }, ["a", "f"]],
   ["body", "413", { status: 413 }, ["f", "f"]],
   ["body", "500", { status: 500 }, ["a", "f"]],
   ["body", "503", { status: 503 }, ["a", "p"]],

@@ -136,6 +136,16 @@ describe("the Gmail API transport (R1, R32, R37)", function () {
     assert.equal(server.messages.length, 0);
   });
 
+  it("puts nothing into a request that cannot be a token (R15)", async () => {
+    for (const token of ["", "two words", "line\r\nX-Evil: 1", "naïve"]) {
+      await start(undefined, () => Promise.resolve({ ok: true, token }));
+      const told = await failure(transport.open(never));
+      assert.deepEqual([told.class, told.stage, told.signIn], ["account", "auth", true]);
+      await transport.close();
+      await server.close();
+    }
+  });
+
   it("without tokens nobody is signed in", async () => {
     server = await GmailEndpoint.start();
     const account = oauthAccount(server.interceptor, "gmailApi");

@@ -175,15 +175,24 @@ const cases: readonly Case[] = [
   { status: 400, body: "", is: "message", says: /content/ },
   { status: 413, body: google(413, "Request too large.", "uploadTooLarge"), is: "message", says: /large/ },
   { status: 413, body: "", is: "message", says: /large/ },
-  { status: 408, body: "", is: "deferred", says: /tried again/ },
   {
     status: 503,
     body: google(503, "The service is currently unavailable.", "backendError"),
     is: "throttled",
     says: /tried again/,
+    early: true,
   },
-  { status: 503, body: "", is: "throttled", says: /tried again/, header: "60", waits: 60_000 },
+  { status: 503, body: "", is: "throttled", says: /tried again/, header: "60", waits: 60_000, early: true },
+  { status: 408, body: "", is: "deferred", says: /tried again/, early: true },
   { status: 500, body: "", is: "deferred", says: /tried again/, early: true },
+  {
+    status: 503,
+    body: google(503, "The service is currently unavailable.", "backendError"),
+    is: "unknown",
+    says: /Sent folder/,
+  },
+  { status: 503, body: "", is: "unknown", says: /Sent folder/, header: "60" },
+  { status: 408, body: "", is: "unknown", says: /Sent folder/ },
   { status: 500, body: google(500, "Backend Error", "backendError"), is: "unknown", says: /Sent folder/ },
   { status: 502, body: page, is: "unknown", says: /Sent folder/ },
   { status: 504, body: "", is: "unknown", says: /Sent folder/ },
@@ -199,7 +208,7 @@ const cases: readonly Case[] = [
 
 describe("the Gmail API's errors (R1, R29)", () => {
   for (const { status, body, is, says, header, waits, early, signIn, connections } of cases)
-    it(`${String(status)} ${readError(Buffer.from(body)).message || "without words"}: ${is}`, () => {
+    it(`${String(status)}${early === true ? ", early" : ""} ${readError(Buffer.from(body)).message || "without words"}: ${is}`, () => {
       const failure = classifyGmail(
         {
           status,

@@ -339,10 +339,17 @@ describe("signing in with OAuth", () => {
     it("that is not there is the network's trouble; a certificate of a stranger's is not (R13)", async () => {
       const stranger = await failureOf(refreshToken(grant(), { ...wayOf(account("gmailApi")), ca: undefined }, never));
       assert.equal(stranger.class, "account");
-      assert.match(stranger.text, /not signed by an authority/);
+      assert.match(stranger.text, /^The certificate of oauth2\.googleapis\.com is not signed by an authority/);
       const gone = account("gmailApi", { proxy: "http://127.0.0.1:1" });
       const down = await failureOf(refreshToken(grant(), wayOf(gone), never));
       assert.deepEqual([down.class, down.systemCode], ["offline", "EPROXYDOWN"]);
+    });
+
+    it("that speaks no TLS is spoken of by its name, not as a mail server with ports to choose", async () => {
+      interceptor.playSocket("oauth2.googleapis.com:443", (socket) => socket.end("HTTP/1.1 403 Forbidden\r\n\r\n"));
+      const failure = await failureOf(refreshToken(grant(), wayOf(account("gmailApi")), never));
+      assert.equal(failure.class, "account");
+      assert.match(failure.text, /^No encrypted connection to oauth2\.googleapis\.com could be made\./);
     });
 
     it("ends at once when it is called off", async () => {

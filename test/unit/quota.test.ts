@@ -66,6 +66,16 @@ describe("quota (R23)", () => {
     assert.notEqual(mailboxOf({ ...account, user: "" }), mailboxOf({ ...account, user: "", id: "other" }));
   });
 
+  it("is one however a Gmail address is written, and not so elsewhere", () => {
+    const account = { id: "work", provider: "gmail", host: "smtp.gmail.com", user: "ada@gmail.com" };
+    for (const user of ["a.da@gmail.com", "Ada@GoogleMail.com", " a.d.a@googlemail.com "])
+      assert.equal(mailboxOf({ ...account, user }), mailboxOf(account), user);
+    for (const user of ["adam@gmail.com", "ada@example.org", "ada@gmail.com.example.org", "ada"])
+      assert.notEqual(mailboxOf({ ...account, user }), mailboxOf(account), user);
+    const own = { ...account, user: "ada@example.org" };
+    assert.notEqual(mailboxOf({ ...own, user: "a.da@example.org" }), mailboxOf(own));
+  });
+
   it("lies in a folder that tells nobody whose it is, and that nobody else can enter", async () => {
     assert.match(path.relative(state, directory), /^mailboxes[/\\][0-9a-f]{32}$/);
     send(await ledger(), 1);

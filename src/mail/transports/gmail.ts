@@ -5,7 +5,8 @@ import type { Lookup } from "../connect";
 import { HttpsConnection, HttpsError, type HttpsReply, type HttpsWatch, type HttpsWay } from "../https";
 import { httpsFailure } from "../httpsFailures";
 import type { Message } from "../message";
-import { signedOut, type AccessTokens, type Credentials, type TokenReply } from "../ports";
+import type { AccessTokens, Credentials } from "../ports";
+import { accessToken } from "./accessToken";
 import type { ClientRequest } from "./gmailClient";
 import { classifyGmail, readMessageId } from "./gmailErrors";
 import { ServerWords } from "./serverWords";
@@ -79,7 +80,7 @@ class GmailTransport implements Transport {
     await this.signIn(undefined, signal);
   }
 
-  async send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt> {
+  async send(message: Message, gate: Gate, signal: AbortSignal, onRefused = (): void => {}): Promise<Receipt> {
     if (signal.aborted) throw own("stopped", "mail");
     if (message.size > maxSize) throw own("tooLarge", "mail");
     const { sendMessage } = await import("./gmailClient");
@@ -91,6 +92,7 @@ class GmailTransport implements Transport {
     let reply = await hand(gate);
     if (reply.status === 401) {
       // Refused before it was looked at: nothing of it was sent. Getting another token takes time, in which somebody may have taken over.
+      onRefused();
       await this.signIn(this.token, signal);
       await this.reopen(signal);
       reply = await hand(gate);
@@ -129,15 +131,8 @@ class GmailTransport implements Transport {
   }
 
   private async signIn(refused: string | undefined, signal: AbortSignal): Promise<void> {
-    const { accessTokens } = this.options;
-    const reply = await untilAborted<TokenReply>(
-      accessTokens === undefined ? Promise.resolve(signedOut) : accessTokens(refused),
-      signal,
-    );
-    if (reply === undefined) throw own("stopped", "auth");
-    if (!reply.ok) throw new SendError(reply.failure);
-    this.token = reply.token;
-    this.words.keepOut(reply.token);
+    this.token = await accessToken(this.options.accessTokens, refused, signal);
+    this.words.keepOut(this.token);
   }
 
   private receipt(reply: HttpsReply): Receipt {
@@ -156,21 +151,6 @@ class GmailTransport implements Transport {
     if (!(error instanceof HttpsError)) return error;
     const failure = httpsFailure(error, host, stage);
     return new SendError(error.reply === "" ? failure : { ...failure, reply: this.words.kept(error.reply) });
-  }
-}
-
-/** What `work` resolves with; undefined when the signal comes first. */
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  let onAbort = (): void => {};
-  const aborted = new Promise<undefined>((resolve) => {
-    onAbort = () => resolve(undefined);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -106,10 +106,10 @@ export const gmailRules: readonly GmailRule[] = [
   { class: "message", status: /^(?:400|413)$/, words: /too large|exceeds? the (?:maximum|limit)/i, text: say.tooLarge },
   { class: "message", status: /^400$/, text: sayGmail.content },
   { class: "message", status: /^413$/, text: say.tooLarge },
-  { class: "deferred", status: /^408$/, text: sayGmail.busy },
-  { class: "throttled", status: /^503$/, text: sayGmail.busy },
-  { class: "deferred", status: /^5/, early: true, text: sayGmail.busy },
-  { class: "unknown", status: /^5/, text: sayGmail.unsure },
+  { class: "throttled", status: /^503$/, early: true, text: sayGmail.busy },
+  { class: "deferred", status: /^(?:408|5)/, early: true, text: sayGmail.busy },
+  // Also 503 and 408: a server in front may say so of a message that went through behind it (google.rpc.Code, UNAVAILABLE).
+  { class: "unknown", status: /^(?:408|5)/, text: sayGmail.unsure },
   { class: "account", status: /^[34]/, text: sayGmail.stranger },
   { class: "unknown", status: /./, text: sayGmail.lost },
 ];

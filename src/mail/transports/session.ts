@@ -5,9 +5,10 @@ import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Account } from "../account";
 import { classify, ownFailures, type Stage } from "../classify";
 import { ConnectError, openSocket, type ConnectEvent, type Lookup } from "../connect";
-import { signedOut, type AccessTokens, type Credentials, type TokenReply } from "../ports";
+import type { AccessTokens, Credentials } from "../ports";
 import { plainText } from "../problems";
-import { isAccessToken, readChallenge, xoauth2Response } from "../xoauth2";
+import { readChallenge, xoauth2Response } from "../xoauth2";
+import { accessToken } from "./accessToken";
 import { SmtpDialogue } from "./dialogue";
 import { partsOf, stageOf, type EngineError } from "./engine";
 import type { ServerWords } from "./serverWords";
@@ -169,11 +170,9 @@ class SignIn {
 
   /** An access token for now, in place of one that was refused if there is one. */
   private async token(refused?: string): Promise<string> {
-    const reply = await this.untilAborted(this.options.accessTokens?.(refused) ?? Promise.resolve(signedOut));
-    if (!reply.ok) throw new SendError({ ...reply.failure, stage: this.stage });
-    if (!isAccessToken(reply.token)) throw this.own("unusableToken");
-    this.words.keepOut(reply.token);
-    return reply.token;
+    const token = await accessToken(this.options.accessTokens, refused, this.signal);
+    this.words.keepOut(token);
+    return token;
   }
 
   /** Returns the failure when the server does not take the token; throws every other one, so that no token is replaced for it. */
@@ -205,22 +204,6 @@ class SignIn {
     );
   }
 
-  /** Waits for a token no longer than anybody waits for us. */
-  private async untilAborted(tokens: Promise<TokenReply>): Promise<TokenReply> {
-    const { signal } = this;
-    let stop = (): void => {};
-    const aborted = new Promise<never>((_resolve, reject) => {
-      stop = () => reject(this.own("stopped"));
-      signal.addEventListener("abort", stop, { once: true });
-      if (signal.aborted) stop();
-    });
-    try {
-      return await Promise.race([tokens, aborted]);
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
-  }
-
   /** The socket, through the account's proxy where it has one. */
   private async connect(): Promise<Socket> {
     const { account, credentials, watch, lookup } = this.options;
@@ -229,9 +212,7 @@ class SignIn {
     } catch (error) {
       if (this.signal.aborted) throw this.own("stopped");
       if (!(error instanceof ConnectError)) throw error;
-      const { step, code, reply } = error;
-      // A name server that keeps silent is no port that does.
-      const systemCode = step === "dns" && !/^(?:ENOTFOUND|ENODATA|EAI_AGAIN)$/.test(code) ? "EDNS" : code;
+      const { systemCode, reply } = error;
       const failure = classify({ stage: "connect", systemCode });
       throw new SendError(reply === "" ? failure : { ...failure, reply: this.words.kept(reply) });
     }

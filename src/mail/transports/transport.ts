@@ -35,8 +35,11 @@ export interface Transport {
   /**
    * Hands over one message on an open transport. Aborting `signal` ends it at once: while the gate is closed nothing was
    * handed over, afterwards the outcome is unknown. Throws `SendError`, or what the gate threw.
+   *
+   * @param onRefused called when the server has refused a message unseen, which is to be handed over once more: until the gate is asked
+   *   again nothing of it is on its way. When it throws, `send` throws that very error.
    */
-  send(message: Message, gate: Gate, signal: AbortSignal): Promise<Receipt>;
+  send(message: Message, gate: Gate, signal: AbortSignal, onRefused?: () => void): Promise<Receipt>;
   /** Ends the connection politely. Never throws. */
   close(): Promise<void>;
   /**
