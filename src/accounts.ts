@@ -203,7 +203,7 @@ export class Accounts {
   async remove(scope: SettingsScope, id: string, level: Level): Promise<void> {
     await this.levels.remove(scope, level, id);
     if (!this.levels.nearest(scope).some((entry) => entry.id === id)) {
-      await this.secrets.forget(id);
+      await this.signIns.inTurn(() => this.secrets.forget(id));
       if (this.ports.settings.defaultAccount(scope) === id)
         await this.ports.settings.writeDefaultAccount(scope, level, "");
     }
@@ -304,13 +304,13 @@ export class Accounts {
 
   /** Forgets every secret that an account ever had. */
   async forget(id: string): Promise<void> {
-    await this.secrets.forget(id);
+    await this.signIns.inTurn(() => this.secrets.forget(id));
     this.changed();
   }
 
   /** Forgets every secret of this extension; how many there were. */
   async forgetAll(): Promise<number> {
-    const count = await this.secrets.forgetAll();
+    const count = await this.signIns.inTurn(() => this.secrets.forgetAll());
     this.changed();
     return count;
   }
@@ -417,9 +417,9 @@ export class Accounts {
     }
     if (previous !== undefined && previous.id !== draft.id) await this.signIns.move(previous.id, draft.id, endpoint);
     if (previous === undefined || before === undefined) return;
-    if (previous.id !== draft.id) await this.secrets.forget(previous.id, before);
-    else if (typed.password !== undefined && endpointHash(before) !== endpointHash(endpoint))
-      await this.secrets.forget(draft.id, before);
+    const isReplaced = typed.password !== undefined && endpointHash(before) !== endpointHash(endpoint);
+    if (previous.id !== draft.id || isReplaced)
+      await this.signIns.inTurn(() => this.secrets.forget(previous.id, before));
   }
 
   private candidate(scope: SettingsScope, level: Level, account: Account, caSha256: string | undefined): Candidate {

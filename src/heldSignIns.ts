@@ -74,6 +74,8 @@ interface Held {
 /** Sign-ins by account and endpoint, bound to it as passwords are. */
 export class HeldSignIns {
   private readonly held = new Map<string, Held>();
+  /** What is stored is changed by one at a time: who compares first must find nothing else when it writes. */
+  private changing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly secrets: Secrets,
@@ -102,8 +104,10 @@ export class HeldSignIns {
 
   /** Stores a sign-in in place of the one before; `first` is the access token that came along. Rejects with VS Code's reason. */
   async store(way: SignInWay, signedIn: SignedIn, first?: FirstToken): Promise<void> {
-    const text = await this.write(way.id, way.endpoint, signedIn);
-    this.held.set(nameOf(way.id, way.endpoint), this.hold(way, signedIn, text, first));
+    await this.inTurn(async () => {
+      const text = await this.write(way.id, way.endpoint, signedIn);
+      this.held.set(nameOf(way.id, way.endpoint), this.hold(way, signedIn, text, first));
+    });
     this.changed();
   }
 
@@ -115,15 +119,26 @@ export class HeldSignIns {
 
   /** Forgets grant and access token. */
   async forget(id: string, endpoint: Endpoint): Promise<void> {
-    this.held.delete(nameOf(id, endpoint));
-    await this.secrets.forget(id, endpoint, "grant");
+    await this.inTurn(async () => {
+      this.held.delete(nameOf(id, endpoint));
+      await this.secrets.forget(id, endpoint, "grant");
+    });
     this.changed();
+  }
+
+  /** Does something that forgets sign-ins along with more, while nobody else stores one. */
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.changing.then(work);
+    this.changing = done.catch(() => undefined);
+    return await done;
   }
 
   /** Lets a renamed account keep its sign-in. */
   async move(from: string, to: string, endpoint: Endpoint): Promise<void> {
-    const kept = await this.get(from, endpoint);
-    if (kept !== undefined) await this.write(to, endpoint, kept);
+    await this.inTurn(async () => {
+      const kept = await this.get(from, endpoint);
+      if (kept !== undefined) await this.write(to, endpoint, kept);
+    });
   }
 
   /**
@@ -176,11 +191,13 @@ export class HeldSignIns {
     if (signedIn.kind === "vscode") return { texts, get: this.microsoft(signedIn), way };
     const rotated = async (grant: Grant): Promise<void> => {
       const newer = JSON.stringify({ kind: "grant", grant } satisfies SignedIn);
-      // Somebody may have signed out meanwhile, or in again: then this one is of no use any more.
-      const stored = await this.secrets.get("grant", way.id, way.endpoint);
-      if (stored === undefined || !texts.has(stored)) return;
-      texts.add(newer);
-      await this.secrets.store("grant", way.id, way.endpoint, newer);
+      await this.inTurn(async () => {
+        // Somebody may have signed out meanwhile, or in again: then this one is of no use any more.
+        const stored = await this.secrets.get("grant", way.id, way.endpoint);
+        if (stored === undefined || !texts.has(stored)) return;
+        texts.add(newer);
+        await this.secrets.store("grant", way.id, way.endpoint, newer);
+      });
     };
     const tokens = new GrantTokens(
       signedIn.grant,
@@ -205,11 +222,14 @@ export class HeldSignIns {
 
   /** The provider wants a new sign-in: that is asked for the next time, and until then nobody is signed in. */
   private async ended({ id, endpoint }: SignInWay, text: string): Promise<void> {
-    const note = await this.secrets.signInNote(id, endpoint);
-    if (note === undefined || note.ended === true) return;
-    if ((await this.secrets.get("grant", id, endpoint)) !== text) return;
-    await this.secrets.noteSignIn(id, endpoint, { ...note, ended: true });
-    this.changed();
+    const isNews = await this.inTurn(async () => {
+      const note = await this.secrets.signInNote(id, endpoint);
+      if (note === undefined || note.ended === true) return false;
+      if ((await this.secrets.get("grant", id, endpoint)) !== text) return false;
+      await this.secrets.noteSignIn(id, endpoint, { ...note, ended: true });
+      return true;
+    });
+    if (isNews) this.changed();
   }
 }
 

@@ -61,6 +61,8 @@ class Desk {
   folder = "file:///folder";
   httpProxy = "";
   canStore = true;
+  /** Secret Storage takes its time over a store: what it waits for, by the key. */
+  whileStored: (key: string) => Promise<unknown> | undefined = () => undefined;
   root: string | undefined;
   /** What comes of signing in. */
   signsIn: SignInEnd = { kind: "signedIn", user: "ada@gmail.com" };
@@ -93,8 +95,11 @@ class Desk {
     settings: this.settings,
     secrets: {
       get: (key) => Promise.resolve(this.secrets.get(key)),
-      store: (key, value) =>
-        this.canStore ? Promise.resolve(void this.secrets.set(key, value)) : Promise.reject(new Error("no keyring")),
+      store: async (key, value) => {
+        await this.whileStored(key);
+        if (!this.canStore) throw new Error("no keyring");
+        this.secrets.set(key, value);
+      },
       delete: (key) => Promise.resolve(void this.secrets.delete(key)),
       keys: () => Promise.resolve([...this.secrets.keys()]),
     },
@@ -684,6 +689,11 @@ describe("accounts that sign in in the browser", () => {
   /** The grant as Secret Storage holds it. */
   const stored = (): string[] =>
     [...desk.secrets].filter(([key]) => key.startsWith("grant/")).map(([, value]) => value);
+  const signInAnew = async (name: string): Promise<void> => {
+    const found = await desk.accounts.resolveSignIn(undefined, "work");
+    assert.ok(found.kind === "way");
+    await desk.accounts.signIns.store(found.way, { kind: "grant", grant: grantOf(name) });
+  };
   const revoked: Granted = {
     ok: false,
     failure: { class: "account", stage: "auth", text: "Google no longer takes this sign-in.", signIn: true },
@@ -805,6 +815,37 @@ describe("accounts that sign in in the browser", () => {
     // A new window starts from what is stored.
     assert.equal((await signInOf())?.kind, "signedIn");
   });
+
+  for (const [name, end, left] of [
+    ["a sign-out", (id: string) => desk.accounts.forget(id), []],
+    ["forgetting all secrets", () => desk.accounts.forgetAll(), []],
+    ["another sign-in", () => signInAnew("9"), ["refresh token 9"]],
+  ] as const) {
+    it(`R16 ${name} is not undone by a replaced grant whose store ends late`, async () => {
+      const account = await resolved();
+      let release = (): void => undefined;
+      const begun = new Promise<void>((began) => {
+        desk.whileStored = (key) => {
+          if (!key.startsWith("grant/")) return undefined;
+          desk.whileStored = () => undefined;
+          began();
+          return new Promise<void>((resolve) => (release = resolve));
+        };
+      });
+      desk.refresh = () => Promise.resolve({ ok: true, grant: grantOf("2"), token: "a", expiresInMs: 3_600_000 });
+      const running = token(account);
+      await begun;
+      const ending = end("work");
+      // Whoever does not wait for its turn is through by now.
+      await new Promise((resolve) => setImmediate(resolve));
+      release();
+      await Promise.all([running, ending]);
+      assert.deepEqual(
+        stored().map((text) => (JSON.parse(text) as { grant: Grant }).grant.refreshToken),
+        left,
+      );
+    });
+  }
 
   it("R37 want a new sign-in once the provider takes the grant back, and then a run goes on with it", async () => {
     const running = await resolved();
