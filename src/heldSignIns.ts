@@ -137,7 +137,11 @@ export class HeldSignIns {
   async move(from: string, to: string, endpoint: Endpoint): Promise<void> {
     await this.inTurn(async () => {
       const kept = await this.get(from, endpoint);
-      if (kept !== undefined) await this.write(to, endpoint, kept);
+      if (kept === undefined) return;
+      const note = await this.secrets.signInNote(from, endpoint);
+      await this.write(to, endpoint, kept);
+      // What the provider does not take any more, it takes under no other name.
+      if (note?.ended === true) await this.secrets.noteSignIn(to, endpoint, note);
     });
   }
 

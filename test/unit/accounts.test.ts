@@ -793,6 +793,14 @@ describe("accounts that sign in in the browser", () => {
     assert.ok(!JSON.stringify([...desk.state]).includes("ada@gmail.com"), "nobody is remembered");
   });
 
+  it("R37 still want a new sign-in after they were renamed", async () => {
+    const running = await resolved();
+    desk.refresh = () => Promise.resolve(revoked);
+    await token(running);
+    await desk.save({ id: "news", level: "user", settings: gmail, previous: { id: "work", level: "user" } });
+    assert.equal((await signInOf("news"))?.kind, "signedOut");
+  });
+
   it("share one access token among runs, tests and diagnoses", async () => {
     let asked = 0;
     const refresh = desk.refresh;
