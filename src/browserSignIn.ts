@@ -94,7 +94,8 @@ export async function signInByBrowser<T>(
       if (landed.kind !== "code") return landed;
       const { result, isSignedIn } = await redeem(request, landed.code, over);
       verdict.resolve(isSignedIn ? "signedIn" : "failed");
-      return over.aborted ? { kind: "cancelled" } : { kind: "redeemed", result };
+      // Whoever cancels too late is signed in, and told so.
+      return over.aborted && !isSignedIn ? { kind: "cancelled" } : { kind: "redeemed", result };
     });
   } finally {
     verdict.resolve("failed");

@@ -32,6 +32,8 @@ export class SignInDesk {
   settings: Record<string, unknown>;
   clock: Clock | undefined;
   agrees = true;
+  /** Called before something goes to Secret Storage. */
+  onStore: (key: string) => unknown = () => undefined;
   readonly accounts: Accounts;
   readonly signIns: SignIns;
   private readonly answers: (string | undefined)[] = [];
@@ -182,7 +184,10 @@ export class SignInDesk {
   private get secretStorage(): ConstructorParameters<typeof Secrets>[0] {
     return {
       get: (key) => Promise.resolve(this.secrets.get(key)),
-      store: (key, value) => Promise.resolve(void this.secrets.set(key, value)),
+      store: (key, value) => {
+        this.onStore(key);
+        return Promise.resolve(void this.secrets.set(key, value));
+      },
       delete: (key) => Promise.resolve(void this.secrets.delete(key)),
       keys: () => Promise.resolve([...this.secrets.keys()]),
     };

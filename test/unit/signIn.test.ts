@@ -153,6 +153,12 @@ describe("signing in with the browser", () => {
       assert.deepEqual(desk.grants(), []);
     });
 
+    it("is a sign-in for whoever cancels when it is stored already", async () => {
+      desk.onStore = (key) => key.startsWith("grant/") && desk.browser.cancel();
+      assert.deepEqual(await desk.signIn(), signedIn);
+      assert.equal(desk.grants().length, 1);
+    });
+
     it("ends the first sign-in when a second one begins", async () => {
       const consent = desk.browser.onPage;
       let second: ReturnType<SignInDesk["signIn"]> | undefined;
