@@ -70,7 +70,9 @@ export async function signInByBrowser<T>(
   loopback.listenFor((address) => (land(address) ? verdict.promise : Promise.resolve("foreign")));
   const box = ports.openAddressBox({
     title: `Sign in with ${provider.label}`,
-    prompt: "If your browser ends on a page that cannot be shown, paste the address of that page here.",
+    prompt: loopback.isListening
+      ? "If your browser ends on a page that cannot be shown, paste the address of that page here."
+      : "Your browser will end on a page that cannot be shown, as this machine lets nobody listen: paste the address of that page here.",
     placeholder: `${loopback.redirectUri}/?…`,
     url: request.url,
     validate: (text) => (readLanding(request, text.trim()).kind === "foreign" ? foreignAddress(loopback) : undefined),

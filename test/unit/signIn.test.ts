@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, Server } from "node:http";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { mock } from "node:test";
 import { authorizationRequest, parseAccount } from "../../src/mail/index";
 import type { AccessTokens } from "../../src/mail/index";
 import { FakeClock } from "../fakes/fakeClock";
@@ -78,6 +79,24 @@ describe("signing in with the browser", () => {
       };
       assert.deepEqual(await desk.signIn(), signedIn);
       assertNothingTold();
+    });
+
+    it("goes round by that address alone where nobody may listen", async () => {
+      const listen = mock.method(Server.prototype, "listen", function (this: Server) {
+        const error = Object.assign(new Error("listen EPERM: operation not permitted 127.0.0.1"), { code: "EPERM" });
+        setImmediate(() => this.emit("error", error));
+        return this;
+      });
+      desk.browser.onPage = async (url) => {
+        listen.mock.restore();
+        assert.match(desk.browser.box.prompt, /^Your browser will end on a page that cannot be shown/);
+        desk.browser.box.accept(await desk.server.consent(url));
+      };
+      try {
+        assert.deepEqual(await desk.signIn(), signedIn);
+      } finally {
+        listen.mock.restore();
+      }
     });
 
     it("refuses a wrong state, and waits on for the right one", async () => {
