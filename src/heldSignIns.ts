@@ -22,6 +22,14 @@ export interface MicrosoftAccount {
   readonly label: string;
 }
 
+/** What VS Code's own authentication gave. */
+export type MicrosoftToken =
+  | { readonly kind: "token"; readonly token: string }
+  /** The account is signed in there, but no access token is to be had now. */
+  | { readonly kind: "unreachable" }
+  /** The account is not signed in there any more. */
+  | { readonly kind: "signedOut" };
+
 /** What is stored of a sign-in. It never leaves Secret Storage but for the worker that talks to the provider. */
 export type SignedIn =
   | { readonly kind: "grant"; readonly grant: Grant }
@@ -52,8 +60,8 @@ export interface SignInState {
 export interface SignInTokens {
   /** Gets another access token from the provider. */
   refresh(way: OAuthWay, grant: Grant): Promise<Granted>;
-  /** An access token of VS Code's own Microsoft authentication, got without a question; undefined when there is none. */
-  microsoftToken(clientId: string, account: MicrosoftAccount): Promise<string | undefined>;
+  /** An access token of VS Code's own Microsoft authentication, got without a question. */
+  microsoftToken(clientId: string, account: MicrosoftAccount): Promise<MicrosoftToken>;
   readonly clock?: Clock;
 }
 
@@ -217,10 +225,18 @@ export class HeldSignIns {
 
   /** VS Code renews its tokens itself: one that comes again after it was refused is of no use. */
   private microsoft({ clientId, account }: Extract<SignedIn, { kind: "vscode" }>): AccessTokens {
+    const clock = this.tokens.clock ?? systemClock;
+    let missingSince: number | undefined;
     return async (refused) => {
-      const token = await this.tokens.microsoftToken(clientId, account);
-      if (token === undefined) return noSession;
-      return token === refused ? signedOut : { ok: true, token };
+      const reply = await this.tokens.microsoftToken(clientId, account);
+      if (reply.kind === "token") {
+        missingSince = undefined;
+        return reply.token === refused ? signedOut : { ok: true, token: reply.token };
+      }
+      missingSince ??= clock.monotonic();
+      // VS Code does not say whether Microsoft was not reached or wants to see the person: only that one ends by itself.
+      const isPatient = reply.kind === "unreachable" && clock.monotonic() - missingSince < patienceMs;
+      return isPatient ? unreachable : noSession;
     };
   }
 
@@ -242,8 +258,20 @@ export function oauthWay({ account, root, caSha256, credentials }: SignInWay): O
   return { account, root, caSha256, credentials };
 }
 
-/** VS Code has no session: it was ended in its Accounts menu, or Microsoft cannot be reached. Which of the two, it does not say. */
+/** VS Code has no session: it was ended in its Accounts menu, or Microsoft wants to see the person. It may have one again. */
 const noSession: TokenReply = { ...signedOut };
+
+/** How long a session that gives no token counts as one that is out of reach, milliseconds. */
+const patienceMs = 15 * 60_000;
+
+const unreachable: TokenReply = {
+  ok: false,
+  failure: {
+    class: "offline",
+    stage: "auth",
+    text: "VS Code gets no access token of Microsoft now. Check this machine's connection; it is tried again, and a person is asked to sign in if that does not help.",
+  },
+};
 
 const unreadable: TokenReply = { ok: false, failure: { ...ownFailures.signInLost, stage: "auth" } };
 

@@ -1,5 +1,6 @@
 /** The person's browser, the box for its last address, and VS Code's own sign-in with Microsoft, all played. */
 import type { AddressQuestion, BrowserPorts } from "../../src/browserSignIn";
+import type { MicrosoftToken } from "../../src/heldSignIns";
 import type { MicrosoftAnswer } from "../../src/signIn";
 
 /** A browser that does with each page what the test says, and a person who may cancel. */
@@ -64,5 +65,8 @@ export class PlayedMicrosoft {
     return Promise.resolve(this.answer);
   };
 
-  token = (): Promise<string | undefined> => Promise.resolve(this.accessToken);
+  token = (): Promise<MicrosoftToken> =>
+    Promise.resolve(
+      this.accessToken === undefined ? { kind: "signedOut" } : { kind: "token", token: this.accessToken },
+    );
 }

@@ -8,7 +8,7 @@ import { SignInSessions } from "../../src/authenticationProvider";
 import { browserPorts } from "../../src/browserPorts";
 import { onDidChangeSettings } from "../../src/config";
 import { authentication } from "../../src/contributions";
-import { answerTo } from "../../src/microsoftSignIn";
+import { answerTo, tokenOf } from "../../src/microsoftSignIn";
 import { smallCampaign } from "../fakes/campaigns";
 import { Editor } from "../fakes/editor";
 import { answerJson, bodyOf, Interceptor } from "../fakes/interceptor";
@@ -258,6 +258,24 @@ describe("Sign In", () => {
     const missing = "Timed out waiting for authentication provider 'microsoft' to register.";
     assert.equal(answerTo(new Error(missing)).kind, "unavailable");
     assert.equal(answerTo("odd").kind, "unavailable");
+  });
+
+  it("R37 tells a session that VS Code cannot renew now from one that was ended", async () => {
+    const account = { id: "1", label: "ada@outlook.com" };
+    const session = { id: "s", accessToken: "a token", account, scopes: [] };
+    const asked = async (
+      sessions: readonly vscode.AuthenticationSession[],
+      accounts: readonly vscode.AuthenticationSessionAccountInformation[],
+    ): Promise<unknown> => {
+      const getSession = (): Promise<vscode.AuthenticationSession | undefined> => Promise.resolve(sessions[0]);
+      const played = { getSession, getAccounts: () => Promise.resolve(accounts) };
+      return await tokenOf(played as unknown as typeof vscode.authentication, "an application", account);
+    };
+    const bob = { id: "2", label: "bob@outlook.com" };
+    assert.deepEqual(await asked([session], []), { kind: "token", token: "a token" });
+    assert.deepEqual(await asked([], [bob, account]), { kind: "unreachable" });
+    assert.deepEqual(await asked([], [bob]), { kind: "signedOut" });
+    assert.deepEqual(await asked([{ ...session, account: bob }], [bob]), { kind: "signedOut" });
   });
 
   it("closing the box for the address ends nothing: the browser may be half way", async () => {

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Accounts, type Draft, type Resolution, type SignInEnd } from "../../src/accounts";
 import type { AccountSettings, Level, SettingsScope } from "../../src/config";
-import type { SignInState } from "../../src/heldSignIns";
-import type { AccessTokens, Grant, Granted } from "../../src/mail/index";
+import type { MicrosoftToken, SignInState } from "../../src/heldSignIns";
+import type { AccessTokens, Clock, Grant, Granted } from "../../src/mail/index";
+import { FakeClock } from "../fakes/fakeClock";
 
 type Settings = Record<string, unknown>;
 
@@ -69,7 +70,8 @@ class Desk {
   /** The provider's answer when an access token is wanted. */
   refresh: (grant: Grant) => Promise<Granted> = (grant) =>
     Promise.resolve({ ok: true, grant, token: `token of ${grant.refreshToken}`, expiresInMs: 3_600_000 });
-  microsoftToken: string | undefined;
+  microsoftToken: MicrosoftToken = { kind: "signedOut" };
+  clock: Clock | undefined;
 
   private readonly settings: AccountSettings<SettingsScope> = {
     read: () =>
@@ -122,6 +124,12 @@ class Desk {
     tokens: {
       refresh: (_way, grant) => this.refresh(grant),
       microsoftToken: () => Promise.resolve(this.microsoftToken),
+      clock: {
+        now: () => this.clock?.now() ?? Date.now(),
+        monotonic: () => this.clock?.monotonic() ?? performance.now(),
+        boot: () => this.clock?.boot() ?? { id: "boot", ms: performance.now() },
+        sleep: () => Promise.resolve(),
+      },
     },
     signIn: async (_scope, way) => {
       if (this.signsIn.kind === "signedIn")
@@ -694,6 +702,14 @@ describe("accounts that sign in in the browser", () => {
     assert.ok(found.kind === "way");
     await desk.accounts.signIns.store(found.way, { kind: "grant", grant: grantOf(name) });
   };
+  const signInByVsCode = async (): Promise<void> => {
+    desk.levels.user = { work: { provider: "outlook", user: "ada@outlook.com" } };
+    const found = await desk.accounts.resolveSignIn(undefined, "work");
+    assert.ok(found.kind === "way");
+    const account = { id: "1", label: "ada@outlook.com" };
+    await desk.accounts.signIns.store(found.way, { kind: "vscode", clientId: "c", account, since: "2026-11-24" });
+    desk.microsoftToken = { kind: "token", token: "from VS Code" };
+  };
   const revoked: Granted = {
     ok: false,
     failure: { class: "account", stage: "auth", text: "Google no longer takes this sign-in.", signIn: true },
@@ -893,24 +909,41 @@ describe("accounts that sign in in the browser", () => {
   });
 
   it("leave the tokens to VS Code where it signs in with Microsoft (R6)", async () => {
-    desk.levels.user = { work: { provider: "outlook", user: "ada@outlook.com" } };
-    const found = await desk.accounts.resolveSignIn(undefined, "work");
-    assert.ok(found.kind === "way");
-    const account = { id: "1", label: "ada@outlook.com" };
-    await desk.accounts.signIns.store(found.way, { kind: "vscode", clientId: "c", account, since: "2026-11-24" });
-    desk.microsoftToken = "from VS Code";
+    await signInByVsCode();
     const running = await resolved();
     assert.deepEqual(desk.questions, []);
     assert.equal(await token(running), "from VS Code");
-    desk.microsoftToken = undefined;
+    desk.microsoftToken = { kind: "signedOut" };
     assert.match(await token(running), /^Nobody is signed in/);
-    assert.equal((await signInOf())?.kind, "signedIn", "Microsoft may only be out of reach");
+    assert.equal((await signInOf())?.kind, "signedIn", "VS Code may have a session again");
     desk.agrees = false;
     assert.equal((await desk.resolve()).kind, "cancelled", "but nothing starts without a session");
-    desk.microsoftToken = "from VS Code";
+    desk.microsoftToken = { kind: "token", token: "from VS Code" };
     assert.match(await token(running, "from VS Code"), /^Nobody is signed in/);
     assert.equal((await signInOf())?.kind, "signedOut", "what is refused although it is new wants a person");
     assert.ok(![...desk.secrets.values()].join("\n").includes("from VS Code"));
+  });
+
+  it("R37 do not count as signed out while VS Code cannot renew its token for want of a network", async () => {
+    const clock = (desk.clock = new FakeClock());
+    await signInByVsCode();
+    const running = await resolved();
+    desk.microsoftToken = { kind: "unreachable" };
+    for (const minutes of [0, 10]) {
+      clock.advance(minutes * 60_000);
+      const reply = await running.accessToken();
+      assert.ok(!reply.ok && reply.failure.class === "offline" && reply.failure.signIn === undefined);
+    }
+    desk.microsoftToken = { kind: "token", token: "renewed" };
+    assert.equal(await token(running), "renewed");
+    desk.microsoftToken = { kind: "unreachable" };
+    clock.advance(10 * 60_000);
+    assert.match(await token(running), /^VS Code gets no access token/, "the time counts from the last token");
+    clock.advance(15 * 60_000);
+    const reply = await running.accessToken();
+    assert.ok(!reply.ok && reply.failure.signIn === true, "Microsoft may want to see the person");
+    desk.microsoftToken = { kind: "token", token: "again" };
+    assert.equal(await token(running), "again");
   });
 
   it("forget sign-ins and OAuth clients with all other secrets", async () => {
