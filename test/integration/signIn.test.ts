@@ -9,6 +9,7 @@ import { browserPorts } from "../../src/browserPorts";
 import { onDidChangeSettings } from "../../src/config";
 import { authentication } from "../../src/contributions";
 import { answerTo, tokenOf } from "../../src/microsoftSignIn";
+import { HumanError, toastsOf } from "../../src/notify";
 import { smallCampaign } from "../fakes/campaigns";
 import { Editor } from "../fakes/editor";
 import { answerJson, bodyOf, Interceptor } from "../fakes/interceptor";
@@ -156,8 +157,17 @@ describe("Sign In", () => {
     );
     assert.equal(editor.services.task.views[0]?.signIn, true);
     assert.equal(titles().length, 2, "nobody is asked during a run");
-    await toast.actions[0]?.run();
-    assert.equal(editor.browser.pages.length, 2);
+    server.refusal = "access_denied";
+    const refused = await Promise.resolve(toast.actions[0]?.run()).catch((error: unknown) => error);
+    assert.ok(refused instanceof HumanError && refused.message.includes("was not allowed"));
+    assert.deepEqual(
+      refused.actions.map(({ title }) => title),
+      ["Sign In Again", "Use Another Client…"],
+    );
+    server.refusal = undefined;
+    await refused.actions[0]?.run();
+    assert.equal(editor.browser.pages.length, 3);
+    assert.equal(editor.toasts.length, 1, "the run is resumed, which tells enough");
     editor.dialogs.answer("Resume");
     await editor.run("resume", campaign);
     assert.equal(toasts().at(-1), "hello: 4 accepted.");
@@ -276,6 +286,27 @@ describe("Sign In", () => {
     assert.deepEqual(await asked([], [bob, account]), { kind: "unreachable" });
     assert.deepEqual(await asked([], [bob]), { kind: "signedOut" });
     assert.deepEqual(await asked([{ ...session, account: bob }], [bob]), { kind: "signedOut" });
+  });
+
+  it("a button that fails leaves the buttons of what went wrong", async () => {
+    const shown: string[][] = [];
+    let choose = ["Sign In Again", "Try Once More"];
+    const done = new Promise<void>((resolve) => {
+      const toast = (message: string, ...items: string[]): Promise<string | undefined> => {
+        shown.push([message, ...items]);
+        const [chosen, ...later] = choose;
+        choose = later;
+        return Promise.resolve(chosen);
+      };
+      const toasts = toastsOf({ showInformationMessage: toast, showWarningMessage: toast, showErrorMessage: toast });
+      const again = new HumanError("Not [signed](in).", { title: "Try Once More", run: () => resolve() });
+      toasts.warn("Paused.", { title: "Sign In Again", run: () => Promise.reject(again) });
+    });
+    await done;
+    assert.deepEqual(shown, [
+      ["Paused.", "Sign In Again"],
+      ["Not [signed] (in).", "Try Once More"],
+    ]);
   });
 
   it("closing the box for the address ends nothing: the browser may be half way", async () => {
