@@ -1,6 +1,7 @@
 /** VS Code's own sign-in with Microsoft, with the person's own application: VS Code keeps and renews the tokens. */
 import * as vscode from "vscode";
 import type { MicrosoftAccount, MicrosoftToken, SignInTokens } from "./heldSignIns";
+import { isSameMailbox } from "./mail/index";
 import type { MicrosoftAnswer, MicrosoftSignIn } from "./signIn";
 
 const providerId = "microsoft";
@@ -22,7 +23,7 @@ function scopesOf(clientId: string): readonly string[] {
 async function signIn(clientId: string, user: string): Promise<MicrosoftAnswer> {
   try {
     const known = await vscode.authentication.getAccounts(providerId);
-    const account = known.find(({ label }) => label.toLowerCase() === user.toLowerCase());
+    const account = known.find(({ label }) => isSameMailbox(label, user));
     const session = await vscode.authentication.getSession(providerId, scopesOf(clientId), {
       forceNewSession: { detail: "Campaigns are then sent from your mailbox." },
       ...(account === undefined ? {} : { account }),

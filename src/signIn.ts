@@ -6,7 +6,7 @@ import type { SettingsScope } from "./config";
 import type { Disposable } from "./dispose";
 import { oauthWay } from "./heldSignIns";
 import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
-import { oauthProviderOf } from "./mail/index";
+import { isSameMailbox, oauthProviderOf, quote } from "./mail/index";
 import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider, OAuthProviderId } from "./mail/index";
 import type { Notifications } from "./notify";
 import { OAuthClients } from "./oauthClients";
@@ -93,12 +93,13 @@ export class SignIns implements Disposable {
    * too, whether or not one is stored.
    */
   async signIn(scope: SettingsScope, id: string, { askClient = false } = {}): Promise<SignInEnd> {
-    const resolved = await this.ports.accounts.resolveSignIn(scope, id);
+    const signal = this.begin();
+    const resolved = await unlessEnded(signal, () => this.ports.accounts.resolveSignIn(scope, id));
     switch (resolved.kind) {
       case "way":
-        return await this.signInTo(scope, resolved.way, { askClient });
+        return await this.run(scope, resolved.way, askClient, signal);
       case "cancelled":
-        return resolved;
+        return { kind: "cancelled" };
       case "refused":
         if (resolved.detail !== "") this.ports.logger.warn(`${resolved.text} ${resolved.detail}`);
         return { kind: "failed", text: resolved.text };
@@ -106,16 +107,27 @@ export class SignIns implements Disposable {
   }
 
   /** Signs in to an account that is resolved. */
-  async signInTo(scope: SettingsScope, way: SignInWay, { askClient = false } = {}): Promise<SignInEnd> {
+  async signInTo(scope: SettingsScope, way: SignInWay): Promise<SignInEnd> {
+    return await this.run(scope, way, false, this.begin());
+  }
+
+  /** Ends the sign-in before; the signal aborts when this one is ended. */
+  private begin(): AbortSignal {
     this.current.abort();
-    const { signal } = (this.current = new AbortController());
+    this.current = new AbortController();
+    return this.current.signal;
+  }
+
+  private async run(scope: SettingsScope, way: SignInWay, askClient: boolean, signal: AbortSignal): Promise<SignInEnd> {
     const provider = oauthProviderOf(way.account);
     if (provider === undefined) return { kind: "failed", text: noProvider };
     let stored = askClient ? undefined : await this.clients.stored(provider.id);
     for (;;) {
-      const taken =
-        stored === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client: stored };
-      if (taken.kind === "cancelled" || signal.aborted) return { kind: "cancelled" };
+      const client = stored;
+      const taken = await unlessEnded(signal, async () =>
+        client === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client },
+      );
+      if (taken.kind === "cancelled") return { kind: "cancelled" };
       if (taken.kind === "failed") return taken;
       const end = await this.withClient(scope, { way, client: taken.client, provider }, signal);
       if (end.kind !== "otherClient") return end;
@@ -165,24 +177,8 @@ export class SignIns implements Disposable {
     signal: AbortSignal,
   ): Promise<SignInEnd | { readonly kind: "otherClient" }> {
     if (provider.id === "microsoft") {
-      const answer = await this.ports.microsoft.signIn(client.clientId, way.account.user);
-      if (signal.aborted) return { kind: "cancelled" };
-      if (answer.kind === "signedIn") {
-        const { clientId } = client;
-        const since = new Date().toISOString();
-        if (!isUser(way, answer.account.label)) return { kind: "failed", text: somebodyElse };
-        return await this.keep(scope, way, { kind: "vscode", clientId, account: answer.account, since });
-      }
-      if (answer.kind === "cancelled") {
-        // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
-        const other = await this.ports.dialogs.pick(
-          "Sign in with Microsoft",
-          "You did not sign in by way of VS Code. Is there another way?",
-          [inBrowser, otherApplication],
-        );
-        if (other === undefined) return { kind: "cancelled" };
-        if (other === otherApplication) return { kind: "otherClient" };
-      } else this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
+      const end = await this.byVsCode(scope, way, client, signal);
+      if (end.kind !== "browser") return end;
     }
     const landed = await signInByBrowser(
       { account: way.account, client, provider },
@@ -204,6 +200,51 @@ export class SignIns implements Disposable {
       case "otherClient":
         return { kind: landed.kind };
     }
+  }
+
+  /** VS Code's own sign-in; `browser`: in the browser instead. */
+  private async byVsCode(
+    scope: SettingsScope,
+    way: SignInWay,
+    { clientId }: OAuthClient,
+    signal: AbortSignal,
+  ): Promise<SignInEnd | { readonly kind: "otherClient" } | { readonly kind: "browser" }> {
+    const { microsoft, dialogs, logger } = this.ports;
+    const { user } = way.account;
+    const answer = await unlessEnded(signal, () => microsoft.signIn(clientId, user));
+    if (signal.aborted) return { kind: "cancelled" };
+    switch (answer.kind) {
+      case "unavailable":
+        logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
+        return { kind: "browser" };
+      case "signedIn": {
+        const { account } = answer;
+        if (isSameMailbox(account.label, user)) {
+          const since = new Date().toISOString();
+          return await this.keep(scope, way, { kind: "vscode", clientId, account, since });
+        }
+        logger.warn(
+          `VS Code signed in with Microsoft as ${quote(account.label)}, the account is for ${quote(user)}: that sign-in was not kept.`,
+        );
+        break;
+      }
+      // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
+      case "cancelled":
+    }
+    const isOther = answer.kind === "signedIn";
+    const other = await unlessEnded(signal, async () => ({
+      kind: "picked" as const,
+      way: await dialogs.pick(
+        "Sign in with Microsoft",
+        isOther
+          ? "VS Code names another user than the account. If that is you all the same, is there another way?"
+          : "You did not sign in by way of VS Code. Is there another way?",
+        [inBrowser, otherApplication],
+      ),
+    }));
+    if (other.kind === "cancelled") return other;
+    if (other.way === undefined) return isOther ? { kind: "failed", text: somebodyElse } : { kind: "cancelled" };
+    return other.way === inBrowser ? { kind: "browser" } : { kind: "otherClient" };
   }
 
   private async redeem(
@@ -257,6 +298,18 @@ const changed =
 const notStored =
   "VS Code could not store the sign-in, most likely because it found no keyring on this system. Set one up, then sign in again.";
 
-function isUser({ account }: SignInWay, user: string): boolean {
-  return account.user.trim().toLowerCase() === user.trim().toLowerCase();
+/** What comes of a question, or that the sign-in was ended meanwhile: VS Code leaves the question open, and its answer counts no more. */
+async function unlessEnded<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T | { readonly kind: "cancelled" }> {
+  if (signal.aborted) return { kind: "cancelled" };
+  let end = (): void => undefined;
+  const ended = new Promise<{ readonly kind: "cancelled" }>((resolve) => {
+    end = () => resolve({ kind: "cancelled" });
+    signal.addEventListener("abort", end, { once: true });
+  });
+  try {
+    const asked = ask();
+    return await Promise.race([ended, asked]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
 }

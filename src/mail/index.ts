@@ -25,6 +25,7 @@ export { resolveProxy } from "./httpProxy";
 export type { HttpsWay } from "./https";
 export type { Message } from "./message";
 export type { AuthorizationRequest, Grant, Granted, Landing, OAuthClient } from "./oauth";
+export { isSameMailbox } from "./oauth";
 export { authorizationRequest, parseOAuthClient, readLanding, redeemCode, refreshToken, revokeGrant } from "./oauth";
 export type { OAuthProvider } from "./oauthProviders";
 export { canSend, oauthProviderOf, oauthProviders } from "./oauthProviders";

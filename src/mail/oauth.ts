@@ -194,7 +194,7 @@ function missingScope(
 }
 
 /** Gmail's own addresses may be written with and without dots, and by the older name of its domain. */
-function isSameMailbox(a: string, b: string): boolean {
+export function isSameMailbox(a: string, b: string): boolean {
   return mailboxOf(a) === mailboxOf(b);
 }
 

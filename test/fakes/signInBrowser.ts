@@ -54,15 +54,22 @@ export class PlayedBrowser implements BrowserPorts {
 
 /** VS Code's own sign-in with Microsoft. */
 export class PlayedMicrosoft {
-  answer: MicrosoftAnswer = { kind: "unavailable", detail: "No authentication provider 'microsoft' is registered." };
+  answer: MicrosoftAnswer | Promise<MicrosoftAnswer> = {
+    kind: "unavailable",
+    detail: "No authentication provider 'microsoft' is registered.",
+  };
   /** Handed out without a question. */
   accessToken: string | undefined;
+  /** Called when a person is asked. */
+  onAsk: () => unknown = () => undefined;
   /** Whoever was asked to sign in, and with which application. */
   readonly asked: { readonly clientId: string; readonly user: string }[] = [];
 
   signIn = (clientId: string, user: string): Promise<MicrosoftAnswer> => {
     this.asked.push({ clientId, user });
-    return Promise.resolve(this.answer);
+    const { answer } = this;
+    this.onAsk();
+    return Promise.resolve(answer);
   };
 
   token = (): Promise<MicrosoftToken> =>

@@ -32,6 +32,8 @@ export class SignInDesk {
   settings: Record<string, unknown>;
   clock: Clock | undefined;
   agrees = true;
+  /** Called while a question is open. */
+  whileAsked: (title: string) => unknown = () => undefined;
   /** Called before something goes to Secret Storage. */
   onStore: (key: string) => unknown = () => undefined;
   readonly accounts: Accounts;
@@ -111,6 +113,7 @@ export class SignInDesk {
 
   private next(title: string, choices: readonly string[]): string | undefined {
     this.questions.push({ title, choices });
+    this.whileAsked(title);
     if (this.answers.length === 0) throw new Error(`Nobody foresaw the question “${title}”.`);
     return this.answers.shift();
   }
@@ -131,6 +134,7 @@ export class SignInDesk {
       dialogs: {
         confirm: (title, _detail, button) => {
           this.questions.push({ title, choices: [button] });
+          this.whileAsked(title);
           return Promise.resolve(this.agrees);
         },
         askSecret: () => Promise.reject(new Error("No password is needed.")),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { mock } from "node:test";
 import { authorizationRequest, parseAccount } from "../../src/mail/index";
 import type { AccessTokens } from "../../src/mail/index";
+import type { MicrosoftAnswer } from "../../src/signIn";
 import { FakeClock } from "../fakes/fakeClock";
 import { SignInDesk } from "../fakes/signInDesk";
 import { googleClientFile, knownClient } from "../fakes/signInServer";
@@ -365,8 +366,52 @@ describe("signing in with the browser", () => {
 
     it("keeps no sign-in of somebody else there", async () => {
       desk.microsoft.answer = { kind: "signedIn", account: { id: "2", label: "bob@outlook.com" } };
+      desk.answer(undefined);
       assert.match(await failure(), /^Somebody else signed in/);
       assert.deepEqual(desk.grants(), []);
+      assert.ok(desk.log.some((line) => line.includes("as “bob@outlook.com”, the account is for “ada@outlook.com”")));
+    });
+
+    it("offers the browser where VS Code names the same person by another name than the mail address", async () => {
+      desk.microsoft.answer = { kind: "signedIn", account: { id: "2", label: "ada@tenant.onmicrosoft.com" } };
+      desk.answer("Sign in in the browser");
+      assert.deepEqual(await desk.signIn(), { kind: "signedIn", user: "ada@outlook.com" });
+      assert.equal((await desk.signInState())?.by, "browser");
+      desk.answer("Use another application…", undefined);
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+    });
+
+    it("ends at once when it is cancelled while VS Code asks, whatever becomes of VS Code's question", async () => {
+      let late: ((answer: MicrosoftAnswer) => void) | undefined;
+      desk.microsoft.answer = new Promise((resolve) => (late = resolve));
+      desk.microsoft.onAsk = () => desk.signIns.cancel();
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+      late?.({ kind: "signedIn", account: { id: "1", label: "ada@outlook.com" } });
+      await desk.microsoft.answer;
+      assert.deepEqual(desk.grants(), [], "a late answer signs nobody in");
+    });
+
+    it("ends the first sign-in when a second one begins while VS Code asks", async () => {
+      desk.microsoft.answer = new Promise(() => undefined);
+      let second: ReturnType<SignInDesk["signIn"]> | undefined;
+      desk.microsoft.onAsk = () => {
+        desk.microsoft.onAsk = () => undefined;
+        desk.microsoft.answer = { kind: "signedIn", account: { id: "1", label: "ada@outlook.com" } };
+        second = desk.signIn();
+      };
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+      assert.equal((await second)?.kind, "signedIn");
+    });
+
+    it("opens no page when it is cancelled while another way is picked or an application asked for", async () => {
+      desk.microsoft.answer = { kind: "cancelled" };
+      desk.whileAsked = () => desk.signIns.cancel();
+      desk.answer("Sign in in the browser");
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+      desk.answer(knownClient.microsoft.clientId);
+      assert.deepEqual(await desk.signIns.signIn(undefined, "work", { askClient: true }), { kind: "cancelled" });
+      assert.equal(desk.microsoft.asked.length, 1);
+      assert.deepEqual(desk.browser.pages, []);
     });
 
     it("ends when the person cancels there, and offers the browser", async () => {
