@@ -59,8 +59,8 @@ export interface ResolvedAccount {
 export type SignInEnd =
   | { readonly kind: "signedIn"; readonly user: string }
   | { readonly kind: "cancelled" }
-  /** The text is ours, with the next step. */
-  | { readonly kind: "failed"; readonly text: string };
+  /** The text is ours, with the next step; `detail` may hold words of the provider, for the log and the panel. */
+  | { readonly kind: "failed"; readonly text: string; readonly detail?: string };
 
 /** An account that somebody may sign in to. */
 export interface ResolvedSignIn {

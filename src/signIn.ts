@@ -223,9 +223,7 @@ export class SignIns implements Disposable {
           const since = new Date().toISOString();
           return await this.keep(scope, way, { kind: "vscode", clientId, account, since });
         }
-        logger.warn(
-          `VS Code signed in with Microsoft as ${quote(account.label)}, the account is for ${quote(user)}: that sign-in was not kept.`,
-        );
+        logger.warn(`VS Code's own sign-in with Microsoft was not kept: ${namesOf(account.label, user)}.`);
         break;
       }
       // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
@@ -243,7 +241,10 @@ export class SignIns implements Disposable {
       ),
     }));
     if (other.kind === "cancelled") return other;
-    if (other.way === undefined) return isOther ? { kind: "failed", text: somebodyElse } : { kind: "cancelled" };
+    if (other.way === undefined)
+      return isOther
+        ? { kind: "failed", text: somebodyElse, detail: namesOf(answer.account.label, user) }
+        : { kind: "cancelled" };
     return other.way === inBrowser ? { kind: "browser" } : { kind: "otherClient" };
   }
 
@@ -259,7 +260,12 @@ export class SignIns implements Disposable {
     // The browser takes its time, in which a pull may have changed the settings: the code goes only where it was asked for.
     if (!(await accounts.signInHolds(scope, way))) return { kind: "failed", text: changed };
     const granted = await oauth.redeem(oauthWay(way), client, request, code, signal);
-    if (!granted.ok) return { kind: "failed", text: granted.failure.text };
+    if (!granted.ok) {
+      const { text, reply: detail } = granted.failure;
+      if (detail === undefined) return { kind: "failed", text };
+      this.ports.logger.warn(`${text} The provider said: ${detail}`);
+      return { kind: "failed", text, detail };
+    }
     // Whoever cancelled meanwhile wants no sign-in. It is not taken back at the provider, where that would end others of the same person.
     if (signal.aborted) return { kind: "cancelled" };
     return await this.keep(scope, way, { kind: "grant", grant: granted.grant }, granted);
@@ -297,6 +303,10 @@ const changed =
   "The account was changed in the meantime, so nobody was signed in. Look at it in Accounts, then sign in.";
 const notStored =
   "VS Code could not store the sign-in, most likely because it found no keyring on this system. Set one up, then sign in again.";
+
+function namesOf(signedIn: string, user: string): string {
+  return `signed in as ${quote(signedIn)}, the account is for ${quote(user)}`;
+}
 
 /** What comes of a question, or that the sign-in was ended meanwhile: VS Code leaves the question open, and its answer counts no more. */
 async function unlessEnded<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T | { readonly kind: "cancelled" }> {

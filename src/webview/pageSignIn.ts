@@ -33,7 +33,9 @@ export class PageSignIn {
     this.running++;
     try {
       const end = await this.ports.signIns.signIn(scope, id);
-      return end.kind === "failed" ? { kind: "failed", text: plainText(end.text, 500) } : { kind: end.kind };
+      if (end.kind !== "failed") return { kind: end.kind };
+      const detail = end.detail === undefined ? "" : ` (${end.detail})`;
+      return { kind: "failed", text: plainText(`${end.text}${detail}`, 500) };
     } finally {
       this.running--;
     }

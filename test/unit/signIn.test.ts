@@ -203,7 +203,12 @@ describe("signing in with the browser", () => {
 
     it("keeps no sign-in of somebody else", async () => {
       desk.server.email = "bob@gmail.com";
-      await failure();
+      const end = await desk.signIn();
+      assert.ok(end.kind === "failed");
+      assert.match(end.text, /^Somebody else signed in than this account is for\./);
+      assert.doesNotMatch(end.text, /@/, "words of the provider are no words of a toast");
+      assert.equal(end.detail, "signed in as “bob@gmail.com”, the account is for “ada@gmail.com”");
+      assert.ok(desk.log.some((line) => line.includes("bob@gmail.com")));
       assert.deepEqual(desk.grants(), []);
       assert.equal((await desk.signInState())?.kind, "signedOut");
       assertNothingTold();
