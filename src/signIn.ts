@@ -6,7 +6,7 @@ import type { SettingsScope } from "./config";
 import type { Disposable } from "./dispose";
 import { oauthWay } from "./heldSignIns";
 import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
-import { isSameMailbox, oauthProviderOf, quote } from "./mail/index";
+import { isSameMailbox, oauthProviderOf, permissionsUrlOf, quote } from "./mail/index";
 import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider, OAuthProviderId } from "./mail/index";
 import type { Notifications } from "./notify";
 import { OAuthClients } from "./oauthClients";
@@ -164,10 +164,10 @@ export class SignIns implements Disposable {
     const label = provider?.label ?? "";
     if (told) speak.info(`Signed out, and ${label} was told.`);
     else if (provider?.revokeUrl === undefined)
-      speak.info(`Signed out here. What you allowed stays listed at ${label}: ${provider?.permissionsUrl ?? ""}`);
+      speak.info(`Signed out here. What you allowed stays listed at ${label}: ${permissionsUrlOf(found.way.account)}`);
     else
       speak.warn(
-        `Signed out here, but ${label} could not be told. Take Bulk Mail's access away at ${provider.permissionsUrl}`,
+        `Signed out here, but ${label} could not be told. Take Bulk Mail's access away at ${permissionsUrlOf(found.way.account)}`,
       );
   }
 

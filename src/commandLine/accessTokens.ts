@@ -10,6 +10,7 @@ import {
   type AccessTokens,
   type Account,
   type Grant,
+  type Granted,
   type HttpsWay,
 } from "../mail/index";
 import { readPrivateFile, replacePrivateFile } from "./privateFile";
@@ -27,7 +28,7 @@ const fileSchema = v.object({
 
 /**
  * The tokens of `BULK_MAIL_TOKEN` or `BULK_MAIL_TOKEN_FILE`; undefined for an account that does not sign in with OAuth. `warn` is told when
- * a new refresh token cannot be kept. Throws `Refusal` when there is none, or none that can be used.
+ * a new refresh token cannot be kept, and when nobody says whose it is. Throws `Refusal` when there is none, or none that can be used.
  */
 export async function accessTokensFromEnvironment(
   way: HttpsWay,
@@ -95,7 +96,20 @@ async function tokensOfFile(
       );
     }
   };
-  return new GrantTokens(grant, (used) => refreshToken(used, way, signal), systemClock, keep).get;
+  const { account } = way;
+  let hasWarned = false;
+  const refresh = async (used: Grant): Promise<Granted> => {
+    const granted = await refreshToken(used, way, signal);
+    // Through SMTP the user goes along with the token, and the server compares the two.
+    if (granted.ok && granted.grant.user === "" && account.transport === "gmailApi" && !hasWarned) {
+      hasWarned = true;
+      warn(
+        `Google does not say whose sign-in ${plainText(file)} holds, so the mails leave as whoever that is, not surely as ${plainText(account.user)}. Sign in with the scopes openid and email to have it compared.`,
+      );
+    }
+    return granted;
+  };
+  return new GrantTokens(grant, refresh, systemClock, keep).get;
 }
 
 function parseTokenFile(file: string, text: string, account: Account): v.InferOutput<typeof fileSchema> {

@@ -66,7 +66,7 @@ export async function requireApproval(
       );
     if (!settings.named || words.named !== account.id || isExposed(account))
       throw new Refusal(
-        `Account ${account.id} of ${settings.file} was not used here before: ${now.summary}.\nIf you trust it with your password, repeat the command with --approve.`,
+        `Account ${account.id} of ${settings.file} was not used here before: ${now.summary}.\nIf you trust it with your ${entrusted[account.auth]}, repeat the command with --approve.`,
       );
   }
   const remembered = { ...known, [sender === undefined ? `${key}\ntested` : key]: now };
@@ -76,6 +76,9 @@ export async function requireApproval(
   await rename(temporary, file);
   return { caSha256 };
 }
+
+/** What a server is given. */
+const entrusted = { password: "password", oauth2: "sign-in", none: "mail" } as const;
 
 const signIns = { password: "", oauth2: " (signs in with OAuth)", none: " (no sign-in)" } as const;
 

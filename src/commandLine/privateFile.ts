@@ -1,5 +1,5 @@
 /** Files with secrets that belong to the user: nobody else may read them, and they are replaced whole. */
-import { open, realpath, rename, rm } from "node:fs/promises";
+import { constants, open, realpath, rename, rm } from "node:fs/promises";
 import { plainText } from "../mail/index";
 import { Refusal } from "./usage";
 
@@ -11,7 +11,8 @@ export async function readPrivateFile(file: string): Promise<string> {
   const name = plainText(file);
   let handle;
   try {
-    handle = await open(file, "r");
+    // Without waiting: a pipe that nobody writes to opens at once, and is found to be no file. Windows has neither.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const { code = "" } = error as NodeJS.ErrnoException;
     throw new Refusal(

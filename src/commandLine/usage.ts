@@ -80,7 +80,9 @@ only the machine that imports it goes on with it.
 All take --settings FILE, --state-dir DIR and --root DIR. The password comes from BULK_MAIL_PASSWORD,
 that of a proxy from BULK_MAIL_PROXY_PASSWORD. An account that signs in with OAuth takes an access token from
 BULK_MAIL_TOKEN, or gets its own with the file that BULK_MAIL_TOKEN_FILE names: JSON with client_id,
-client_secret (Google only) and refresh_token, as gcloud writes it, readable by nobody else.
+client_secret (Google only) and refresh_token, as gcloud writes it, readable by nobody else. Whose token
+BULK_MAIL_TOKEN holds is not looked at, nor whose sign-in a file holds that was made without the scopes openid
+and email: the Gmail API then sends as whoever that is.
 Exit codes: 0 all accepted, 1 some failed, unknown or problems, 2 usage or approval, 3 stopped by an
 account error, 4 paused, 130 cancelled.
 `;

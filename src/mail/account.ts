@@ -156,10 +156,13 @@ export function parseAccount(
 /** What an account adds to its campaigns. Without a sender of its own, the user is the sender where that is an address. */
 export function senderOf(account: Pick<Account, "from" | "replyTo" | "user" | "provider">): SenderDefaults {
   const fallback = parseMailbox(account.user).ok ? account.user : undefined;
-  const maxSize = providerById(account.provider)?.published?.maxSize;
+  const provider = providerById(account.provider);
+  const maxSize = provider?.published?.maxSize;
+  const replacedBy = provider?.replacesSender === true ? fallback : undefined;
   return {
     from: account.from.trim() === "" ? fallback : account.from,
     replyTo: account.replyTo.trim() === "" ? undefined : account.replyTo,
+    ...(replacedBy !== undefined && { replacedBy }),
     ...(maxSize !== undefined && { maxSize }),
   };
 }

@@ -74,6 +74,17 @@ export function addressKey(address: string): string {
   return local + plain.toLowerCase().replace(/\.$/, "");
 }
 
+/** Whether two addresses are one mailbox. Gmail's own may be written with and without dots, and by the older name of its domain. */
+export function isSameMailbox(a: string, b: string): boolean {
+  return mailboxKey(a) === mailboxKey(b);
+}
+
+function mailboxKey(address: string): string {
+  const lower = address.trim().toLowerCase();
+  const [, local] = /^([^@]+)@(?:gmail|googlemail)\.com$/.exec(lower) ?? [];
+  return local === undefined ? lower : `${local.replaceAll(".", "")}@gmail.com`;
+}
+
 /** One run of letters, digits and signs without blanks, brackets or quotes around one @; linear, as the two parts exclude the @. */
 const plainAddress = /^[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+$/;
 

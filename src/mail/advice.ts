@@ -1,6 +1,8 @@
 /** What is not wrong and still worth knowing before a campaign leaves: each at its place, never a reason not to send. */
+import { isSameMailbox, type Mailbox } from "./address";
 import type { Campaign, Field } from "./campaign";
 import type { CampaignTemplates } from "./campaignTemplates";
+import type { SenderDefaults } from "./preflight";
 import type { Fix, Problem } from "./problems";
 import { problemAt } from "./problems";
 
@@ -22,6 +24,18 @@ export function isRoleAddress(address: string): boolean {
   const at = address.lastIndexOf("@");
   // The longest role has 13 letters: nearly every address is told by its length or first letter.
   return at > 0 && at <= 13 && roles.has(address.slice(0, at).toLowerCase());
+}
+
+/** Advice about the sender that a campaign itself names, which the account's provider may put another one in place of. */
+export function senderAdvice(
+  { from }: Campaign,
+  sender: Mailbox | undefined,
+  { replacedBy }: SenderDefaults,
+): readonly Problem[] {
+  if (from === undefined || sender === undefined || replacedBy === undefined) return [];
+  const { address } = sender;
+  if (isSameMailbox(address, replacedBy)) return [];
+  return [problemAt("from.replaced", { address, user: replacedBy }, from, { severity: "information" })];
 }
 
 /** Advice about the texts of a campaign; `body` is its letter, wherever it stands. */

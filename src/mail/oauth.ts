@@ -1,11 +1,19 @@
 /** Signing in with OAuth 2.0: the authorization code with PKCE over the system's browser (RFC 8252, RFC 7636), and tokens after that. */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Account } from "./account";
+import { isSameMailbox } from "./address";
 import type { Failure } from "./classify";
 import type { HttpsWay } from "./https";
 import type { OAuthClient } from "./oauthClient";
 import { judgeOAuthError, oauthFailures, wrongUser } from "./oauthFailures";
-import { canSend, oauthProviderOf, oauthProviders, scopesFor, type OAuthProvider } from "./oauthProviders";
+import {
+  canSend,
+  oauthProviderOf,
+  oauthProviders,
+  permissionsUrlOf,
+  scopesFor,
+  type OAuthProvider,
+} from "./oauthProviders";
 import { postForm, requestTokens, type Tokens } from "./oauthTokens";
 import { systemClock } from "./ports";
 import type { OAuthProviderId } from "./providers";
@@ -37,7 +45,7 @@ export interface Grant {
   readonly clientSecret: string;
   readonly refreshToken: string;
   readonly scopes: readonly string[];
-  /** The address of who signed in, by the ID token; empty when that does not say. */
+  /** Who signed in, by the ID token, under the name that the account goes by; empty when that does not say. */
   readonly user: string;
   /** ISO 8601. */
   readonly grantedAt: string;
@@ -122,12 +130,13 @@ export async function redeemCode(
   const scopes = tokens.scopes ?? scopesFor(way.account, provider);
   const wrong = wrongPerson(tokens, way.account) ?? missingScope(way.account, provider, scopes);
   if (wrong !== undefined) return failed(wrong);
-  if (tokens.refreshToken === undefined) return failed(oauthFailures.fleeting(provider));
+  if (tokens.refreshToken === undefined)
+    return failed(oauthFailures.fleeting({ ...provider, permissionsUrl: permissionsUrlOf(way.account) }));
   const grant: Grant = {
     ...client,
     refreshToken: tokens.refreshToken,
     scopes,
-    user: tokens.users[0] ?? "",
+    user: userOf(tokens, way.account),
     grantedAt: new Date(systemClock.now()).toISOString(),
   };
   return { ok: true, grant, token: tokens.accessToken, expiresInMs: tokens.expiresInMs };
@@ -160,7 +169,7 @@ export async function refreshToken(grant: Grant, way: HttpsWay, signal: AbortSig
     ...grant,
     scopes,
     refreshToken: tokens.refreshToken ?? grant.refreshToken,
-    user: grant.user === "" ? (tokens.users[0] ?? "") : grant.user,
+    user: grant.user === "" ? userOf(tokens, account) : grant.user,
   };
   return { ok: true, grant: kept, token: tokens.accessToken, expiresInMs: tokens.expiresInMs };
 }
@@ -185,23 +194,17 @@ function wrongPerson({ users }: Tokens, { user }: Account): ReturnType<typeof wr
   return users.some((one) => isSameMailbox(one, user)) ? undefined : wrongUser(signedIn, user);
 }
 
+/** Of the names of who signed in the one that the account goes by. */
+function userOf({ users }: Tokens, { user }: Account): string {
+  return users.find((one) => isSameMailbox(one, user)) ?? users[0] ?? "";
+}
+
 function missingScope(
   account: Account,
   provider: OAuthProvider,
   scopes: readonly string[],
 ): ReturnType<typeof oauthFailures.unticked> | undefined {
   return canSend(account, provider, scopes) ? undefined : oauthFailures.unticked(provider);
-}
-
-/** Gmail's own addresses may be written with and without dots, and by the older name of its domain. */
-export function isSameMailbox(a: string, b: string): boolean {
-  return mailboxOf(a) === mailboxOf(b);
-}
-
-function mailboxOf(address: string): string {
-  const lower = address.trim().toLowerCase();
-  const [, local] = /^([^@]+)@(?:gmail|googlemail)\.com$/.exec(lower) ?? [];
-  return local === undefined ? lower : `${local.replaceAll(".", "")}@gmail.com`;
 }
 
 /** Hashes of one length, so that the time says nothing. */

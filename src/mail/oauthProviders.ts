@@ -24,6 +24,8 @@ export interface OAuthProvider {
   readonly sendScopes: Readonly<Record<Account["transport"], readonly string[]>>;
   /** Where people see and end what they allowed. */
   readonly permissionsUrl: string;
+  /** The same by the account's provider, where it is another page for some. */
+  readonly permissionsUrls?: Readonly<Record<string, string>>;
 }
 
 const gmailSend = "https://www.googleapis.com/auth/gmail.send";
@@ -54,9 +56,12 @@ export const oauthProviders: Readonly<Record<OAuthProviderId, OAuthProvider>> = 
     tokenUrl: "https://login.microsoftonline.com/common/oauth2/v2.0/token",
     redirectHost: "localhost",
     extra: {},
-    identityScopes: ["offline_access", "openid", "email"],
+    // The name that a work account signs in with comes with `profile` only, and need not be its mail address.
+    identityScopes: ["offline_access", "openid", "email", "profile"],
     sendScopes: { gmailApi: [], smtp: [smtpSend] },
     permissionsUrl: "https://account.microsoft.com/privacy/app-access",
+    // That page knows personal accounts only; here each program has “Manage your application”, where consent is taken back.
+    permissionsUrls: { microsoft365: "https://myapps.microsoft.com" },
   },
 };
 
@@ -64,6 +69,12 @@ export const oauthProviders: Readonly<Record<OAuthProviderId, OAuthProvider>> = 
 export function oauthProviderOf({ provider }: Pick<Account, "provider">): OAuthProvider | undefined {
   const id = providerById(provider)?.oauth;
   return id === undefined ? undefined : oauthProviders[id];
+}
+
+/** Where the person of an account sees and ends what was allowed; empty where nobody signs in. */
+export function permissionsUrlOf(account: Pick<Account, "provider">): string {
+  const provider = oauthProviderOf(account);
+  return provider?.permissionsUrls?.[account.provider] ?? provider?.permissionsUrl ?? "";
 }
 
 /** The scopes to ask for, so that the account can send. */

@@ -1,7 +1,7 @@
 /** Opens everything that a campaign names, step by step, and gathers what is wrong with it. */
 import { randomUUID } from "node:crypto";
 import * as path from "node:path";
-import { advice } from "./advice";
+import { advice, senderAdvice } from "./advice";
 import type { Mailbox } from "./address";
 import { parseMailbox } from "./address";
 import { attachmentProblem, FileCache, FileLooks, filesWithin, tooLarge } from "./attachments";
@@ -63,7 +63,7 @@ export class Opening {
     this.checkConstants(campaign, templates, blank);
     const attachments = await this.checkAttachments(templates, blank);
     await this.checkImages(templates, body?.field);
-    this.problems.push(...advice(campaign, templates, body));
+    this.problems.push(...senderAdvice(campaign, from, this.request.sender), ...advice(campaign, templates, body));
     const keyColumn = this.keyColumn(campaign, list);
     const addressColumn = await this.addressColumn(campaign, list, templates);
     if (addressColumn === undefined) return undefined;

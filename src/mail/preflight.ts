@@ -22,6 +22,8 @@ export interface SenderDefaults {
   /** `Name <address>`; used when the campaign has no `from`. */
   readonly from: string | undefined;
   readonly replyTo: string | undefined;
+  /** The address that the account's provider puts in place of any sender that it does not know as the account's; undefined where it does not. */
+  readonly replacedBy?: string | undefined;
   /** Octets of a whole message that the account's provider takes; undefined where none is published. */
   readonly maxSize?: number | undefined;
 }

@@ -220,6 +220,8 @@ export const sentences = {
     `${quote(a.text)} is not an address for replies. Write Name <name@example.com>, in the campaign or in the account.`,
   "from.missing": () => "No sender is known. Set from in the campaign or in the account.",
   "from.invalid": (a: { text: string }) => `${quote(a.text)} is not a sender address. Write Name <name@example.com>.`,
+  "from.replaced": (a: { address: string; user: string }) =>
+    `Gmail sends as ${quote(a.user)} instead, unless ${quote(a.address)} is among the account's own addresses there. Look in Gmail's settings under Accounts, Send mail as.`,
   "subject.empty": () => "The subject is empty. Fill it.",
   "subject.long": (a: { length: number }) =>
     `The subject has ${String(a.length)} characters; most mail programs show fewer than 80. Say the main thing first.`,

@@ -65,6 +65,8 @@ export interface Provider {
   /** Milliseconds between two messages and connections at most, where the provider's own limits ask for it. */
   readonly limits?: { readonly delay?: number; readonly connections?: number };
   readonly published?: PublishedLimits;
+  /** Mail in the name of an address that the provider does not know as the user's leaves all the same, in the user's own name. */
+  readonly replacesSender?: true;
   /** What holds on top of that for messages that go through the provider's API. */
   readonly api?: Pick<PublishedLimits, "perMinute">;
   /** Mail domains whose addresses live here. */
@@ -101,6 +103,8 @@ export const providers: readonly Provider[] = [
     helpUrl: "https://support.google.com/accounts/answer/185833",
     note: "Gmail sends about 500 messages in 24 hours, Google Workspace about 2,000; who sends more is locked out for up to a day.",
     published: { perDay: 500, recipients: 100, maxSize: megabytes(25) },
+    // https://support.google.com/mail/answer/22370
+    replacesSender: true,
     // 15,000 units a minute and user, of which a message takes 100.
     api: { perMinute: 150 },
     domains: ["gmail.com", "googlemail.com"],

@@ -42,6 +42,8 @@ type Form = Readonly<Record<string, string | undefined>>;
 export class SignInServer {
   /** Who signs in; undefined: the ID token names nobody. */
   email: string | undefined = "ada@gmail.com";
+  /** The name that the person signs in with at Microsoft, told with the scope `profile` only. */
+  principal: string | undefined;
   /** Boxes that the person leaves unticked. */
   withheld: readonly string[] = [];
   /** What the person says in the browser instead of yes: an `error` of RFC 6749. */
@@ -60,6 +62,8 @@ export class SignInServer {
   /** How many token requests came, answered `instead` ones included. */
   asked = 0;
   private readonly scopes = new Map<string, string>();
+  /** Whether the last sign-in was asked for the scope `profile`. */
+  private hasProfile = false;
 
   private constructor(
     readonly provider: OAuthProviderId,
@@ -83,7 +87,9 @@ export class SignInServer {
     );
     service.on("beforeTokenSigning", ({ payload }: MutableToken) => {
       payload.jti = randomUUID();
-      if (payload.aud !== undefined && server.email !== undefined) payload.email = server.email;
+      if (payload.aud === undefined) return;
+      if (server.email !== undefined) payload.email = server.email;
+      if (server.principal !== undefined && server.hasProfile) payload.preferred_username = server.principal;
     });
     service.on("beforeResponse", (response: MutableResponse, request: IncomingMessage & { readonly body: Form }) =>
       server.answer(response, request.body),
@@ -140,6 +146,7 @@ export class SignInServer {
     }
     const granted = (asked.get("scope") ?? "").split(" ").filter((scope) => !this.withheld.includes(scope));
     this.scopes.set(searchParams.get("code") ?? "", granted.join(" "));
+    this.hasProfile = granted.includes("profile");
     if (this.provider === "google") searchParams.set("scope", granted.join(" "));
   }
 

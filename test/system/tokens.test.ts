@@ -1,5 +1,6 @@
 /** The command line with accounts that sign in with OAuth: tokens from the environment and from files, against played providers. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmod, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { smallCampaign } from "../fakes/campaigns";
@@ -179,6 +180,11 @@ describe("bulk-mail with accounts that sign in with OAuth (R6, R15, R16)", () =>
     await refused(send, await tokenFile({ ...signedIn(), type: "service_account" }), /no file of a sign-in/);
     await refused(send, await tokenFile({ client_id: id, refresh_token: "a b" }), /no file of a sign-in/);
     await refused(send, await tokenFile("x".repeat(100_000)), /no file of a sign-in/);
+    if (process.platform !== "win32") {
+      const pipe = path.join(sandbox.folder, "pipe.json");
+      execFileSync("mkfifo", ["-m", "600", pipe]);
+      await refused(send, { BULK_MAIL_TOKEN_FILE: pipe }, /pipe\.json is no file of a sign-in/);
+    }
     await refused(google, await tokenFile(signedIn()), /holds no client_secret, which Google wants/);
     if (process.platform !== "win32")
       for (const mode of [0o640, 0o604, 0o620])
@@ -283,12 +289,30 @@ describe("bulk-mail through the Gmail API (R1)", () => {
     assert.deepEqual(mailed, []);
   });
 
+  it("says once that nobody knows who a file is of where the provider does not tell (R16)", async () => {
+    provider.email = undefined;
+    before = { 3: () => (provider.accessTokens.length = 0) };
+    const sent = await sandbox.run(send, await tokenFile());
+    assert.equal(sent.code, 0, `${sent.stdout}${sent.stderr}`);
+    assert.equal(provider.asked, 2);
+    const warning = /does not say whose sign-in .*token\.json holds.*not surely as ada@gmail\.com.*openid and email/g;
+    assert.equal(sent.stderr.match(warning)?.length, 1, sent.stderr);
+    provider.email = "ada@gmail.com";
+    const known = await sandbox.run([...send, "--again"], await tokenFile());
+    assert.equal(known.code, 0, known.stderr);
+    assert.doesNotMatch(known.stderr, /whose sign-in/);
+  });
+
   it("is approved by name as any account, with what it is: nothing is asked of anybody before (R16)", async () => {
     await sandbox.write({ ".vscode/settings.json": await readFile(path.join(sandbox.workspace, "settings.json")) });
     const { code, stderr } = await sandbox.run(["send", "hello.mail.md", "--yes"], await tokenFile());
     assert.equal(code, 2);
     assert.match(stderr, /gmail\.googleapis\.com:443 \(TLS\), user ada@gmail\.com \(signs in with OAuth\)/);
-    assert.match(stderr, /transport gmailApi, CA file ca\.pem .*, proxy http:.*--approve/s);
+    assert.match(
+      stderr,
+      /transport gmailApi, CA file ca\.pem .*, proxy http:.*If you trust it with your sign-in, .*--approve/s,
+    );
+    assert.doesNotMatch(stderr, /password/);
     assert.deepEqual(interceptor.connections, []);
   });
 });

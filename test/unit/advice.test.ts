@@ -23,6 +23,7 @@ describe("advice about a campaign (R10, R44, R52, R59)", () => {
     readonly list?: string;
     readonly name?: string;
     readonly maxSize?: number | undefined;
+    readonly replacedBy?: string;
   }
 
   async function problems({
@@ -31,9 +32,11 @@ describe("advice about a campaign (R10, R44, R52, R59)", () => {
     list = "email,name\nada@example.com,Ada\n",
     name = "hello.mail.md",
     maxSize,
+    replacedBy,
   }: Campaign): Promise<readonly Problem[]> {
     const subject = lines.some((line) => line.startsWith("subject:")) ? [] : ["subject: Hello"];
-    const head = ["---", "id: 5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", ...subject, "from: Ada <ada@example.com>"];
+    const from = lines.some((line) => line.startsWith("from:")) ? [] : ["from: Ada <ada@example.com>"];
+    const head = ["---", "id: 5e3b7c1e-52a4-4b0e-9f0e-0f6f9a1d2c01", ...subject, ...from];
     const file = path.join(root, name);
     await writeFile(file, [...head, "recipients: people.csv", ...lines, "---", body, ""].join("\n"));
     await writeFile(path.join(root, "people.csv"), list);
@@ -41,7 +44,7 @@ describe("advice about a campaign (R10, R44, R52, R59)", () => {
       file,
       files: await diskFiles(root),
       csv: { delimiter: "auto", encoding: "auto" },
-      sender: { from: undefined, replyTo: undefined, maxSize },
+      sender: { from: undefined, replyTo: undefined, maxSize, replacedBy },
     });
     const checked = value === undefined ? [] : (await checkRows(value)).problems;
     return [...opened, ...checked];
@@ -81,6 +84,37 @@ describe("advice about a campaign (R10, R44, R52, R59)", () => {
     );
     const html = await problems({ name: "hello.mail.html", body: "<p>x</p><a class='y' href='www.example.com'>x</a>" });
     assert.deepEqual(shown(html), ["body.noScheme warning 6:27"]);
+  });
+
+  describe("a sender that the account's provider may replace (R1)", () => {
+    it("is told at its line, with both addresses", async () => {
+      const [found, ...more] = await problems({ replacedBy: "grace@gmail.com" });
+      assert.deepEqual(more, []);
+      assert.deepEqual(found && shown([found]), ["from.replaced information 3:6"]);
+      assert.match(found?.message ?? "", /sends as “grace@gmail\.com” instead, unless “ada@example\.com” is among/);
+    });
+
+    it("is nobody whose address is the account's own, in any writing that Gmail takes for it", async () => {
+      for (const from of ["ada.l@gmail.com", "Ada <AdaL@gmail.com>", '"Ada L." <a.dal@googlemail.com>'])
+        assert.deepEqual(await problems({ lines: [`from: '${from}'`], replacedBy: "adal@gmail.com" }), [], from);
+      const lines = ["from: adal+news@gmail.com"];
+      assert.deepEqual(shown(await problems({ lines, replacedBy: "adal@gmail.com" })), [
+        "from.replaced information 4:6",
+      ]);
+    });
+
+    it("is known of Gmail alone, whichever way the mail takes", () => {
+      const replacedBy = (settings: object): string | undefined => {
+        const { value } = parseAccount("work", settings);
+        assert.ok(value !== undefined);
+        return senderOf(value).replacedBy;
+      };
+      const user = "ada@example.com";
+      for (const transport of ["smtp", "gmailApi"])
+        assert.equal(replacedBy({ provider: "gmail", user, transport, from: "news@example.com" }), user);
+      assert.equal(replacedBy({ provider: "outlook", user }), undefined);
+      assert.equal(replacedBy({ host: "smtp.example.com", user }), undefined);
+    });
   });
 
   it("takes no time for hostile bodies", () => {

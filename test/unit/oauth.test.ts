@@ -14,7 +14,7 @@ import {
   type Granted,
   type OAuthClient,
 } from "../../src/mail/oauth";
-import { oauthProviderOf, oauthProviders } from "../../src/mail/oauthProviders";
+import { oauthProviderOf, oauthProviders, permissionsUrlOf } from "../../src/mail/oauthProviders";
 import { never } from "../fakes/connectBench";
 import { answerJson, Interceptor, type RequestHandler } from "../fakes/interceptor";
 import { oauthAccount } from "../fakes/oauthAccounts";
@@ -240,6 +240,30 @@ describe("signing in with OAuth", () => {
         (await failureOf(refreshToken(granted.grant, wayOf(from), never))).text,
         /Microsoft no longer takes this sign-in.*90 days/,
       );
+    });
+
+    it("knows who signs in under another name than the mail address, and nobody else (R6)", async () => {
+      server.email = "ada.lovelace@example.com";
+      server.principal = "ada@corp.example.com";
+      const work = { provider: "microsoft365", host: "smtp.office365.com" };
+      for (const user of [server.email, "Ada@Corp.example.com"]) {
+        const from = account("outlook", { ...work, user });
+        const granted = await signIn(from);
+        assert.ok(granted.ok, JSON.stringify(granted));
+        assert.ok((await refreshToken(granted.grant, wayOf(from), never)).ok);
+      }
+      const { text } = await failureOf(signIn(account("outlook", { ...work, user: "grace@corp.example.com" })));
+      assert.match(text, /signed in as “ada\.lovelace@example\.com”/);
+    });
+
+    it("names the page where what was allowed is taken back: another one at work (R6)", async () => {
+      assert.equal(permissionsUrlOf({ provider: "outlook" }), "https://account.microsoft.com/privacy/app-access");
+      assert.equal(permissionsUrlOf({ provider: "gmail" }), "https://myaccount.google.com/permissions");
+      assert.equal(permissionsUrlOf({ provider: "custom" }), "");
+      server.isLasting = false;
+      const work = account("outlook", { provider: "microsoft365", host: "smtp.office365.com" });
+      const { text } = await failureOf(signIn(work));
+      assert.match(text, /no refresh token.*https:\/\/myapps\.microsoft\.com, then sign in again/);
     });
 
     it("has no way to take a grant back", async () => {

@@ -448,6 +448,14 @@ describe("signing in with the browser", () => {
       assert.match(desk.toasts.at(-1)?.message ?? "", /^Signed out here\. What you allowed stays listed/);
     });
 
+    it("names the page of work accounts to whom signs out of one", async () => {
+      await desk.close();
+      desk = await SignInDesk.open("microsoft", { provider: "microsoft365", auth: "oauth2" });
+      assert.equal((await desk.signIn()).kind, "signedIn");
+      await desk.signIns.signOut(undefined, "work");
+      assert.match(desk.toasts.at(-1)?.message ?? "", /stays listed at Microsoft: https:\/\/myapps\.microsoft\.com$/);
+    });
+
     it("listens on both addresses of localhost", async () => {
       const seen: number[] = [];
       desk.browser.onPage = async (url) => {

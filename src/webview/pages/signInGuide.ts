@@ -58,7 +58,7 @@ const steps: Readonly<Record<SignInProvider, readonly (readonly Part[])[]>> = {
     [
       "Any name. As account types take ",
       { there: "Any Entra ID tenant + personal Microsoft accounts" },
-      ", or only your organization for a work address.",
+      ", for a work address too: others are turned away when they sign in.",
     ],
     [
       "As redirect URI choose ",
