@@ -125,13 +125,21 @@ export class HeldSignIns {
     return state.by !== "vscode" || (await this.tokensOf(way)()).ok;
   }
 
-  /** Forgets grant and access token. */
-  async forget(id: string, endpoint: Endpoint): Promise<void> {
-    await this.inTurn(async () => {
-      this.held.delete(nameOf(id, endpoint));
-      await this.secrets.forget(id, endpoint, "grant");
+  /** Every sign-in that is stored, with its account and for whichever endpoint. */
+  async all(): Promise<readonly { readonly id: string; readonly signedIn: SignedIn }[]> {
+    const stored = (await this.secrets.grants()).map(({ id, text }) => ({ id, signedIn: parseSignedIn(text) }));
+    return stored.flatMap(({ id, signedIn }) => (signedIn === undefined ? [] : [{ id, signedIn }]));
+  }
+
+  /** Forgets the grants and access tokens of an account for every endpoint, and unless `only` them its passwords; what was signed in. */
+  async forget(id: string, only?: "grant"): Promise<readonly SignedIn[]> {
+    const forgotten = await this.inTurn(async () => {
+      const all = await this.all();
+      await this.secrets.forget(id, undefined, only);
+      return all.filter((one) => one.id === id).map(({ signedIn }) => signedIn);
     });
     this.changed();
+    return forgotten;
   }
 
   /** Does something that forgets sign-ins along with more, while nobody else stores one. */

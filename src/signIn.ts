@@ -6,11 +6,13 @@ import type { SettingsScope } from "./config";
 import type { Disposable } from "./dispose";
 import { oauthWay } from "./heldSignIns";
 import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
-import { isSameMailbox, oauthProviderOf, permissionsUrlOf, quote } from "./mail/index";
+import { isSameMailbox, oauthProviderOf, quote } from "./mail/index";
 import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider, OAuthProviderId } from "./mail/index";
 import type { Notifications } from "./notify";
 import { OAuthClients } from "./oauthClients";
 import type { OAuthClientPorts } from "./oauthClients";
+import { takeBack } from "./signOut";
+import type { SignOutWay } from "./signOut";
 import type { OAuthWay } from "./workerProtocol";
 
 /** Talks to the providers, in the thread that sends. */
@@ -47,9 +49,6 @@ export interface SignInPorts extends OAuthClientPorts {
   readonly microsoft: MicrosoftSignIn;
   readonly oauth: OAuthWork;
 }
-
-/** How long a provider may take to hear of a sign-out, milliseconds. */
-const revokeMs = 10_000;
 
 /** Signs people in and out; one sign-in at a time, and the newest counts. */
 export class SignIns implements Disposable {
@@ -135,40 +134,29 @@ export class SignIns implements Disposable {
     }
   }
 
-  /** Tells Google, as far as it can be reached, and forgets grant and access token. Says what came of it. */
+  /** Forgets every sign-in of an account, for whatever setup it was, and tells Google as far as it can be reached. Says what came of it. */
   async signOut(scope: SettingsScope, id: string): Promise<void> {
-    const { accounts, oauth, speak, logger } = this.ports;
+    const { accounts, speak } = this.ports;
     const found = await accounts.signInWay(scope, id);
-    const signedIn = found && (await accounts.signIns.get(id, found.way.endpoint));
-    if (found === undefined || signedIn === undefined) {
-      speak.info("Nobody is signed in to this account.");
-      return;
-    }
     // First here: whatever the network does, nothing is sent any more.
-    await accounts.signIns.forget(id, found.way.endpoint);
-    const provider = oauthProviderOf(found.way.account);
-    if (signedIn.kind === "vscode") {
-      speak.info("Signed out. VS Code itself stays signed in with Microsoft: its Accounts menu ends that too.");
-      return;
-    }
-    const told =
-      provider?.revokeUrl !== undefined &&
-      found.mayConnect &&
-      (await oauth
-        .revoke(oauthWay(found.way), signedIn.grant, AbortSignal.timeout(revokeMs))
-        .catch((error: unknown) => {
-          // The thread that talks to the provider died.
-          logger.warn(`The sign-out could not be told: ${error instanceof Error ? error.message : String(error)}`);
-          return false;
-        }));
-    const label = provider?.label ?? "";
-    if (told) speak.info(`Signed out, and ${label} was told.`);
-    else if (provider?.revokeUrl === undefined)
-      speak.info(`Signed out here. What you allowed stays listed at ${label}: ${permissionsUrlOf(found.way.account)}`);
-    else
-      speak.warn(
-        `Signed out here, but ${label} could not be told. Take Bulk Mail's access away at ${permissionsUrlOf(found.way.account)}`,
-      );
+    const forgotten = await accounts.signIns.forget(id, "grant");
+    if (forgotten.length === 0) speak.info("Nobody is signed in to this account.");
+    else await this.takeBack(found, forgotten);
+  }
+
+  /** Tells the providers of sign-ins that were forgotten. */
+  async takeBack(found: SignOutWay | undefined, forgotten: readonly SignedIn[]): Promise<void> {
+    const { accounts, oauth, speak, logger } = this.ports;
+    await takeBack(
+      {
+        signIns: accounts.signIns,
+        revoke: (way, grant, signal) => oauth.revoke(way, grant, signal),
+        speak,
+        logger,
+      },
+      found,
+      forgotten,
+    );
   }
 
   private async withClient(

@@ -81,6 +81,7 @@ export function createServices(outside: Outside): Services & Disposable {
       microsoftToken: outside.microsoft.token,
     },
     signIn: (scope, way) => signIns.signInTo(scope, way),
+    takeBack: (found, forgotten) => signIns.takeBack(found, forgotten),
   });
   const campaigns = owned.add(new CampaignFiles((campaign) => campaignSettings(accounts, campaign)));
   const work = owned.add(new LanguageWork(languageThread(script, log), languageThread(script, log)));

@@ -32,7 +32,7 @@ export async function signInTo(
   { askClient = false, next }: { readonly askClient?: boolean; readonly next?: () => unknown } = {},
 ): Promise<void> {
   const told = (): void => services.speak.info("You are signed in: campaigns can be sent through this account.");
-  const goOn = next ?? told;
+  const goOn: () => unknown = next ?? told;
   const end = await services.signIns.signIn(scope, id, { askClient });
   if (end.kind === "failed") {
     throw new HumanError(
@@ -51,7 +51,7 @@ export async function signInTo(
 export async function signOut(services: Services): Promise<void> {
   requireTrust();
   const { scope, entries } = await signInAccounts(services);
-  const signedIn = entries.filter((entry) => entry.signIn?.kind === "signedIn");
+  const signedIn = entries.filter((entry) => entry.signIn?.kind !== "signedOut");
   if (signedIn.length === 0) throw new HumanError("Nobody is signed in to an account.");
   const id = await pickOne(services, "Sign Out", signedIn);
   if (id !== undefined) await services.signIns.signOut(scope, id);
@@ -82,7 +82,9 @@ async function pickOne(
 
 function choiceOf({ id, account, signIn }: AccountEntry): { label: string; description: string; id: string } {
   const provider = account === undefined ? undefined : oauthProviderOf(account);
-  const state = signIn?.kind === "signedIn" ? "signed in" : "not signed in";
+  const state = { signedIn: "signed in", signedOut: "not signed in", elsewhere: "signed in for another setup" }[
+    signIn?.kind ?? "signedOut"
+  ];
   const user = plainText(account?.user ?? "", 100);
   return { label: id, description: `${provider?.label ?? ""}, ${user}: ${state}`, id };
 }

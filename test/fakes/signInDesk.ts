@@ -150,6 +150,7 @@ export class SignInDesk {
         },
       },
       signIn: (scope, way) => this.signIns.signInTo(scope, way),
+      takeBack: (found, forgotten) => this.signIns.takeBack(found, forgotten),
       isTrusted: () => true,
     });
   }

@@ -131,6 +131,7 @@ class Desk {
         sleep: () => Promise.resolve(),
       },
     },
+    takeBack: () => Promise.resolve(),
     signIn: async (_scope, way) => {
       if (this.signsIn.kind === "signedIn")
         await this.accounts.signIns.store(way, { kind: "grant", grant: grantOf("1") });

@@ -293,6 +293,44 @@ describe("signing in with the browser", () => {
       assert.equal(desk.toasts.at(-1)?.message, "Nobody is signed in to this account.");
     });
 
+    it("signing out ends a sign-in for another setup too, and Google is told", async () => {
+      await desk.signIn();
+      desk.settings = { work: { ...(desk.settings.work as object), transport: "smtp", auth: "oauth2" } };
+      assert.equal((await desk.signInState())?.kind, "elsewhere");
+      await desk.signIns.signOut(undefined, "work");
+      assert.equal(desk.toasts.at(-1)?.message, "Signed out, and Google was told.");
+      assert.equal(desk.server.refreshTokens.size, 0);
+      assert.deepEqual(desk.grants(), []);
+    });
+
+    it("removing an account, or forgetting its secrets, tells Google as well", async () => {
+      await desk.signIn();
+      await desk.accounts.forget("work");
+      assert.equal(desk.server.refreshTokens.size, 0);
+      await desk.signIn();
+      assert.equal(desk.server.refreshTokens.size, 1);
+      await desk.accounts.remove(undefined, "work", "user");
+      assert.equal(desk.server.refreshTokens.size, 0);
+      assert.equal(desk.toasts.at(-1)?.message, "Signed out, and Google was told.");
+      assert.deepEqual(desk.grants(), []);
+    });
+
+    it("signing out of one of two accounts of one user leaves the other signed in, as Google ends both at once", async () => {
+      const { work } = desk.settings;
+      desk.settings = { work, news: { ...(work as object), user: "a.da@googlemail.com" } };
+      await desk.signIn();
+      assert.equal((await desk.signIns.signIn(undefined, "news")).kind, "signedIn");
+      await desk.signIns.signOut(undefined, "work");
+      assert.match(
+        desk.toasts.at(-1)?.message ?? "",
+        /^Signed out here\. Google was not told, because that would end the sign-in of news too/,
+      );
+      assert.equal(desk.server.refreshTokens.size, 2);
+      assert.equal(desk.grants().length, 1);
+      await desk.signIns.signOut(undefined, "news");
+      assert.equal(desk.toasts.at(-1)?.message, "Signed out, and Google was told.");
+    });
+
     it("signing out works offline, and says that Google could not be told", async () => {
       await tokens();
       desk.interceptor.play("oauth2.googleapis.com", (request) => request.socket.destroy());
