@@ -20,6 +20,56 @@ const through = "account: work\n";
 const gmail = { provider: "gmail", transport: "gmailApi", user: "ada@gmail.com", from: "Ada <ada@gmail.com>" };
 const outlook = { provider: "outlook", user: "ada@outlook.com", from: "Ada <ada@outlook.com>" };
 
+describe("what VS Code's own sign-in and toasts say", () => {
+  it("tells a person who turns away from VS Code's own sign-in from one that is not to be had", () => {
+    for (const message of ["User did not consent to login.", "Cancelled", "user_canceled: User canceled the flow."])
+      assert.equal(answerTo(new Error(message)).kind, "cancelled", message);
+    assert.equal(answerTo(new vscode.CancellationError()).kind, "cancelled");
+    const missing = "Timed out waiting for authentication provider 'microsoft' to register.";
+    assert.equal(answerTo(new Error(missing)).kind, "unavailable");
+    assert.equal(answerTo("odd").kind, "unavailable");
+  });
+
+  it("R37 tells a session that VS Code cannot renew now from one that was ended", async () => {
+    const account = { id: "1", label: "ada@outlook.com" };
+    const session = { id: "s", accessToken: "a token", account, scopes: [] };
+    const asked = async (
+      sessions: readonly vscode.AuthenticationSession[],
+      accounts: readonly vscode.AuthenticationSessionAccountInformation[],
+    ): Promise<unknown> => {
+      const getSession = (): Promise<vscode.AuthenticationSession | undefined> => Promise.resolve(sessions[0]);
+      const played = { getSession, getAccounts: () => Promise.resolve(accounts) };
+      return await tokenOf(played as unknown as typeof vscode.authentication, "an application", account);
+    };
+    const bob = { id: "2", label: "bob@outlook.com" };
+    assert.deepEqual(await asked([session], []), { kind: "token", token: "a token" });
+    assert.deepEqual(await asked([], [bob, account]), { kind: "unreachable" });
+    assert.deepEqual(await asked([], [bob]), { kind: "signedOut" });
+    assert.deepEqual(await asked([{ ...session, account: bob }], [bob]), { kind: "signedOut" });
+  });
+
+  it("a button that fails leaves the buttons of what went wrong", async () => {
+    const shown: string[][] = [];
+    let choose = ["Sign In Again", "Try Once More"];
+    const done = new Promise<void>((resolve) => {
+      const toast = (message: string, ...items: string[]): Promise<string | undefined> => {
+        shown.push([message, ...items]);
+        const [chosen, ...later] = choose;
+        choose = later;
+        return Promise.resolve(chosen);
+      };
+      const toasts = toastsOf({ showInformationMessage: toast, showWarningMessage: toast, showErrorMessage: toast });
+      const again = new HumanError("Not [signed](in).", { title: "Try Once More", run: () => resolve() });
+      toasts.warn("Paused.", { title: "Sign In Again", run: () => Promise.reject(again) });
+    });
+    await done;
+    assert.deepEqual(shown, [
+      ["Paused.", "Sign In Again"],
+      ["Not [signed] (in).", "Try Once More"],
+    ]);
+  });
+});
+
 describe("Sign In", () => {
   let editor: Editor;
   let interceptor: Interceptor;
@@ -259,54 +309,6 @@ describe("Sign In", () => {
     } finally {
       await mails.close();
     }
-  });
-
-  it("tells a person who turns away from VS Code's own sign-in from one that is not to be had", () => {
-    for (const message of ["User did not consent to login.", "Cancelled", "user_canceled: User canceled the flow."])
-      assert.equal(answerTo(new Error(message)).kind, "cancelled", message);
-    assert.equal(answerTo(new vscode.CancellationError()).kind, "cancelled");
-    const missing = "Timed out waiting for authentication provider 'microsoft' to register.";
-    assert.equal(answerTo(new Error(missing)).kind, "unavailable");
-    assert.equal(answerTo("odd").kind, "unavailable");
-  });
-
-  it("R37 tells a session that VS Code cannot renew now from one that was ended", async () => {
-    const account = { id: "1", label: "ada@outlook.com" };
-    const session = { id: "s", accessToken: "a token", account, scopes: [] };
-    const asked = async (
-      sessions: readonly vscode.AuthenticationSession[],
-      accounts: readonly vscode.AuthenticationSessionAccountInformation[],
-    ): Promise<unknown> => {
-      const getSession = (): Promise<vscode.AuthenticationSession | undefined> => Promise.resolve(sessions[0]);
-      const played = { getSession, getAccounts: () => Promise.resolve(accounts) };
-      return await tokenOf(played as unknown as typeof vscode.authentication, "an application", account);
-    };
-    const bob = { id: "2", label: "bob@outlook.com" };
-    assert.deepEqual(await asked([session], []), { kind: "token", token: "a token" });
-    assert.deepEqual(await asked([], [bob, account]), { kind: "unreachable" });
-    assert.deepEqual(await asked([], [bob]), { kind: "signedOut" });
-    assert.deepEqual(await asked([{ ...session, account: bob }], [bob]), { kind: "signedOut" });
-  });
-
-  it("a button that fails leaves the buttons of what went wrong", async () => {
-    const shown: string[][] = [];
-    let choose = ["Sign In Again", "Try Once More"];
-    const done = new Promise<void>((resolve) => {
-      const toast = (message: string, ...items: string[]): Promise<string | undefined> => {
-        shown.push([message, ...items]);
-        const [chosen, ...later] = choose;
-        choose = later;
-        return Promise.resolve(chosen);
-      };
-      const toasts = toastsOf({ showInformationMessage: toast, showWarningMessage: toast, showErrorMessage: toast });
-      const again = new HumanError("Not [signed](in).", { title: "Try Once More", run: () => resolve() });
-      toasts.warn("Paused.", { title: "Sign In Again", run: () => Promise.reject(again) });
-    });
-    await done;
-    assert.deepEqual(shown, [
-      ["Paused.", "Sign In Again"],
-      ["Not [signed] (in).", "Try Once More"],
-    ]);
   });
 
   it("closing the box for the address ends nothing: the browser may be half way", async () => {
