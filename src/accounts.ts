@@ -8,11 +8,12 @@ import type { AccountSettings, Level, SettingsScope } from "./config";
 import { credentialsFor, signInQuestion } from "./credentials";
 import type { Dialogs } from "./dialogs";
 import { HeldSignIns } from "./heldSignIns";
-import type { SignInState, SignInTokens, SignInWay } from "./heldSignIns";
+import type { SignedIn, SignInState, SignInTokens, SignInWay } from "./heldSignIns";
 import type { AccessTokens, Account, AccountProblem, Credentials, Endpoint } from "./mail/index";
 import { accountHash, endpointHash, endpointOf, plainText, sandboxId, sentence, signedOut } from "./mail/index";
 import type { SecretState, SecretStore } from "./secrets";
 import { Secrets } from "./secrets";
+import type { SignOutWay } from "./signOut";
 
 /** An account as it stands in the settings. */
 export interface AccountEntry {
@@ -59,8 +60,8 @@ export interface ResolvedAccount {
 export type SignInEnd =
   | { readonly kind: "signedIn"; readonly user: string }
   | { readonly kind: "cancelled" }
-  /** The text is ours, with the next step. */
-  | { readonly kind: "failed"; readonly text: string };
+  /** The text is ours, with the next step; `detail` may hold words of the provider, for the log and the panel. */
+  | { readonly kind: "failed"; readonly text: string; readonly detail?: string };
 
 /** An account that somebody may sign in to. */
 export interface ResolvedSignIn {
@@ -99,6 +100,8 @@ export interface AccountsPorts {
   readonly tokens: SignInTokens;
   /** Signs somebody in who has agreed to it, and stores that. */
   signIn(scope: SettingsScope, way: SignInWay): Promise<SignInEnd>;
+  /** Tells the providers of sign-ins that were forgotten, over the way that was the account's. */
+  takeBack(found: SignOutWay | undefined, forgotten: readonly SignedIn[]): Promise<void>;
   /** Whether the workspace is trusted; without trust nothing is resolved. */
   isTrusted(): boolean;
 }
@@ -201,11 +204,12 @@ export class Accounts {
 
   /** Takes an account out of one level. Its passwords go too, unless another level still defines the id. */
   async remove(scope: SettingsScope, id: string, level: Level): Promise<void> {
+    const found = await this.signInWay(scope, id);
     await this.levels.remove(scope, level, id);
     if (!this.levels.nearest(scope).some((entry) => entry.id === id)) {
-      await this.secrets.forget(id);
       if (this.ports.settings.defaultAccount(scope) === id)
         await this.ports.settings.writeDefaultAccount(scope, level, "");
+      await this.ports.takeBack(found, await this.signIns.forget(id));
     }
     this.changed();
   }
@@ -240,10 +244,7 @@ export class Accounts {
   }
 
   /** What is signed in to a saved account, without a question: to sign out. Undefined where its settings cannot be used. */
-  async signInWay(
-    scope: SettingsScope,
-    id: string,
-  ): Promise<{ readonly way: SignInWay; readonly mayConnect: boolean } | undefined> {
+  async signInWay(scope: SettingsScope, id: string): Promise<SignOutWay | undefined> {
     const draft = this.savedDraft(scope, id);
     if (draft === undefined) return undefined;
     const { account, caSha256, endpoint, proxyPassword } = await this.examine(scope, draft);
@@ -304,13 +305,13 @@ export class Accounts {
 
   /** Forgets every secret that an account ever had. */
   async forget(id: string): Promise<void> {
-    await this.secrets.forget(id);
-    this.changed();
+    const found = await this.signInWay(undefined, id);
+    await this.ports.takeBack(found, await this.signIns.forget(id));
   }
 
   /** Forgets every secret of this extension; how many there were. */
   async forgetAll(): Promise<number> {
-    const count = await this.secrets.forgetAll();
+    const count = await this.signIns.inTurn(() => this.secrets.forgetAll());
     this.changed();
     return count;
   }
@@ -417,9 +418,9 @@ export class Accounts {
     }
     if (previous !== undefined && previous.id !== draft.id) await this.signIns.move(previous.id, draft.id, endpoint);
     if (previous === undefined || before === undefined) return;
-    if (previous.id !== draft.id) await this.secrets.forget(previous.id, before);
-    else if (typed.password !== undefined && endpointHash(before) !== endpointHash(endpoint))
-      await this.secrets.forget(draft.id, before);
+    const isReplaced = typed.password !== undefined && endpointHash(before) !== endpointHash(endpoint);
+    if (previous.id !== draft.id || isReplaced)
+      await this.signIns.inTurn(() => this.secrets.forget(previous.id, before));
   }
 
   private candidate(scope: SettingsScope, level: Level, account: Account, caSha256: string | undefined): Candidate {

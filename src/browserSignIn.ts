@@ -70,7 +70,9 @@ export async function signInByBrowser<T>(
   loopback.listenFor((address) => (land(address) ? verdict.promise : Promise.resolve("foreign")));
   const box = ports.openAddressBox({
     title: `Sign in with ${provider.label}`,
-    prompt: "If your browser ends on a page that cannot be shown, paste the address of that page here.",
+    prompt: loopback.isListening
+      ? "If your browser ends on a page that cannot be shown, paste the address of that page here."
+      : "Your browser will end on a page that cannot be shown, as this machine lets nobody listen: paste the address of that page here.",
     placeholder: `${loopback.redirectUri}/?…`,
     url: request.url,
     validate: (text) => (readLanding(request, text.trim()).kind === "foreign" ? foreignAddress(loopback) : undefined),
@@ -94,7 +96,8 @@ export async function signInByBrowser<T>(
       if (landed.kind !== "code") return landed;
       const { result, isSignedIn } = await redeem(request, landed.code, over);
       verdict.resolve(isSignedIn ? "signedIn" : "failed");
-      return over.aborted ? { kind: "cancelled" } : { kind: "redeemed", result };
+      // Whoever cancels too late is signed in, and told so.
+      return over.aborted && !isSignedIn ? { kind: "cancelled" } : { kind: "redeemed", result };
     });
   } finally {
     verdict.resolve("failed");

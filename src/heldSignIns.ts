@@ -22,6 +22,14 @@ export interface MicrosoftAccount {
   readonly label: string;
 }
 
+/** What VS Code's own authentication gave. */
+export type MicrosoftToken =
+  | { readonly kind: "token"; readonly token: string }
+  /** The account is signed in there, but no access token is to be had now. */
+  | { readonly kind: "unreachable" }
+  /** The account is not signed in there any more. */
+  | { readonly kind: "signedOut" };
+
 /** What is stored of a sign-in. It never leaves Secret Storage but for the worker that talks to the provider. */
 export type SignedIn =
   | { readonly kind: "grant"; readonly grant: Grant }
@@ -52,8 +60,8 @@ export interface SignInState {
 export interface SignInTokens {
   /** Gets another access token from the provider. */
   refresh(way: OAuthWay, grant: Grant): Promise<Granted>;
-  /** An access token of VS Code's own Microsoft authentication, got without a question; undefined when there is none. */
-  microsoftToken(clientId: string, account: MicrosoftAccount): Promise<string | undefined>;
+  /** An access token of VS Code's own Microsoft authentication, got without a question. */
+  microsoftToken(clientId: string, account: MicrosoftAccount): Promise<MicrosoftToken>;
   readonly clock?: Clock;
 }
 
@@ -74,6 +82,8 @@ interface Held {
 /** Sign-ins by account and endpoint, bound to it as passwords are. */
 export class HeldSignIns {
   private readonly held = new Map<string, Held>();
+  /** What is stored is changed by one at a time: who compares first must find nothing else when it writes. */
+  private changing: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly secrets: Secrets,
@@ -102,8 +112,10 @@ export class HeldSignIns {
 
   /** Stores a sign-in in place of the one before; `first` is the access token that came along. Rejects with VS Code's reason. */
   async store(way: SignInWay, signedIn: SignedIn, first?: FirstToken): Promise<void> {
-    const text = await this.write(way.id, way.endpoint, signedIn);
-    this.held.set(nameOf(way.id, way.endpoint), this.hold(way, signedIn, text, first));
+    await this.inTurn(async () => {
+      const text = await this.write(way.id, way.endpoint, signedIn);
+      this.held.set(nameOf(way.id, way.endpoint), this.hold(way, signedIn, text, first));
+    });
     this.changed();
   }
 
@@ -113,17 +125,40 @@ export class HeldSignIns {
     return state.by !== "vscode" || (await this.tokensOf(way)()).ok;
   }
 
-  /** Forgets grant and access token. */
-  async forget(id: string, endpoint: Endpoint): Promise<void> {
-    this.held.delete(nameOf(id, endpoint));
-    await this.secrets.forget(id, endpoint, "grant");
+  /** Every sign-in that is stored, with its account and for whichever endpoint. */
+  async all(): Promise<readonly { readonly id: string; readonly signedIn: SignedIn }[]> {
+    const stored = (await this.secrets.grants()).map(({ id, text }) => ({ id, signedIn: parseSignedIn(text) }));
+    return stored.flatMap(({ id, signedIn }) => (signedIn === undefined ? [] : [{ id, signedIn }]));
+  }
+
+  /** Forgets the grants and access tokens of an account for every endpoint, and unless `only` them its passwords; what was signed in. */
+  async forget(id: string, only?: "grant"): Promise<readonly SignedIn[]> {
+    const forgotten = await this.inTurn(async () => {
+      const all = await this.all();
+      await this.secrets.forget(id, undefined, only);
+      return all.filter((one) => one.id === id).map(({ signedIn }) => signedIn);
+    });
     this.changed();
+    return forgotten;
+  }
+
+  /** Does something that forgets sign-ins along with more, while nobody else stores one. */
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.changing.then(work);
+    this.changing = done.catch(() => undefined);
+    return await done;
   }
 
   /** Lets a renamed account keep its sign-in. */
   async move(from: string, to: string, endpoint: Endpoint): Promise<void> {
-    const kept = await this.get(from, endpoint);
-    if (kept !== undefined) await this.write(to, endpoint, kept);
+    await this.inTurn(async () => {
+      const kept = await this.get(from, endpoint);
+      if (kept === undefined) return;
+      const note = await this.secrets.signInNote(from, endpoint);
+      await this.write(to, endpoint, kept);
+      // What the provider does not take any more, it takes under no other name.
+      if (note?.ended === true) await this.secrets.noteSignIn(to, endpoint, note);
+    });
   }
 
   /**
@@ -176,11 +211,13 @@ export class HeldSignIns {
     if (signedIn.kind === "vscode") return { texts, get: this.microsoft(signedIn), way };
     const rotated = async (grant: Grant): Promise<void> => {
       const newer = JSON.stringify({ kind: "grant", grant } satisfies SignedIn);
-      // Somebody may have signed out meanwhile, or in again: then this one is of no use any more.
-      const stored = await this.secrets.get("grant", way.id, way.endpoint);
-      if (stored === undefined || !texts.has(stored)) return;
-      texts.add(newer);
-      await this.secrets.store("grant", way.id, way.endpoint, newer);
+      await this.inTurn(async () => {
+        // Somebody may have signed out meanwhile, or in again: then this one is of no use any more.
+        const stored = await this.secrets.get("grant", way.id, way.endpoint);
+        if (stored === undefined || !texts.has(stored)) return;
+        texts.add(newer);
+        await this.secrets.store("grant", way.id, way.endpoint, newer);
+      });
     };
     const tokens = new GrantTokens(
       signedIn.grant,
@@ -196,20 +233,31 @@ export class HeldSignIns {
 
   /** VS Code renews its tokens itself: one that comes again after it was refused is of no use. */
   private microsoft({ clientId, account }: Extract<SignedIn, { kind: "vscode" }>): AccessTokens {
+    const clock = this.tokens.clock ?? systemClock;
+    let missingSince: number | undefined;
     return async (refused) => {
-      const token = await this.tokens.microsoftToken(clientId, account);
-      if (token === undefined) return noSession;
-      return token === refused ? signedOut : { ok: true, token };
+      const reply = await this.tokens.microsoftToken(clientId, account);
+      if (reply.kind === "token") {
+        missingSince = undefined;
+        return reply.token === refused ? signedOut : { ok: true, token: reply.token };
+      }
+      missingSince ??= clock.monotonic();
+      // VS Code does not say whether Microsoft was not reached or wants to see the person: only that one ends by itself.
+      const isPatient = reply.kind === "unreachable" && clock.monotonic() - missingSince < patienceMs;
+      return isPatient ? unreachable : noSession;
     };
   }
 
   /** The provider wants a new sign-in: that is asked for the next time, and until then nobody is signed in. */
   private async ended({ id, endpoint }: SignInWay, text: string): Promise<void> {
-    const note = await this.secrets.signInNote(id, endpoint);
-    if (note === undefined || note.ended === true) return;
-    if ((await this.secrets.get("grant", id, endpoint)) !== text) return;
-    await this.secrets.noteSignIn(id, endpoint, { ...note, ended: true });
-    this.changed();
+    const isNews = await this.inTurn(async () => {
+      const note = await this.secrets.signInNote(id, endpoint);
+      if (note === undefined || note.ended === true) return false;
+      if ((await this.secrets.get("grant", id, endpoint)) !== text) return false;
+      await this.secrets.noteSignIn(id, endpoint, { ...note, ended: true });
+      return true;
+    });
+    if (isNews) this.changed();
   }
 }
 
@@ -218,8 +266,20 @@ export function oauthWay({ account, root, caSha256, credentials }: SignInWay): O
   return { account, root, caSha256, credentials };
 }
 
-/** VS Code has no session: it was ended in its Accounts menu, or Microsoft cannot be reached. Which of the two, it does not say. */
+/** VS Code has no session: it was ended in its Accounts menu, or Microsoft wants to see the person. It may have one again. */
 const noSession: TokenReply = { ...signedOut };
+
+/** How long a session that gives no token counts as one that is out of reach, milliseconds. */
+const patienceMs = 15 * 60_000;
+
+const unreachable: TokenReply = {
+  ok: false,
+  failure: {
+    class: "offline",
+    stage: "auth",
+    text: "VS Code gets no access token of Microsoft now. Check this machine's connection; it is tried again, and a person is asked to sign in if that does not help.",
+  },
+};
 
 const unreadable: TokenReply = { ok: false, failure: { ...ownFailures.signInLost, stage: "auth" } };
 

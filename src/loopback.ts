@@ -1,5 +1,5 @@
 /** A listener on this machine's own address, to which the browser comes back from signing in (RFC 8252 §7.3). */
-import { createHash } from "node:crypto";
+import { createHash, randomInt } from "node:crypto";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -18,6 +18,8 @@ const requestMs = 10_000;
 const closeMs = 2_000;
 /** How often another port is tried when the second address has lost it to somebody else. */
 const mostPorts = 5;
+/** Of the ports that belong to no service (RFC 6335 §6). */
+const firstPrivatePort = 49_152;
 
 /** Listens on a free port until it is closed; nothing but `GET /` on loopback is answered. */
 export class Loopback {
@@ -29,22 +31,32 @@ export class Loopback {
     readonly redirectUri: string,
   ) {}
 
-  /** @param host how the provider wants this machine to be called; `localhost` may be either of two addresses */
+  /**
+   * Where nobody may listen, the address is one to be pasted only.
+   * @param host how the provider wants this machine to be called; `localhost` may be either of two addresses
+   */
   static async open(host: "127.0.0.1" | "localhost"): Promise<Loopback> {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1; attempt <= mostPorts; attempt++) {
       const opened: { loopback?: Loopback } = {};
       const server = (): Server => makeServer((request, response) => opened.loopback?.answer(request, response));
-      const first = await listen(server(), "127.0.0.1", 0);
+      const first = await listen(server(), "127.0.0.1", 0).catch(() => undefined);
+      if (first === undefined) break;
       const { port } = first.address() as AddressInfo;
       try {
         const second = host === "localhost" ? await onIpv6(server(), port) : undefined;
         const servers = second === undefined ? [first] : [first, second];
         return (opened.loopback = new Loopback(servers, `http://${host}:${String(port)}`));
-      } catch (error) {
+      } catch {
         first.close();
-        if (attempt === mostPorts) throw error;
       }
     }
+    // Whoever else answers there cannot redeem the code without the verifier.
+    return new Loopback([], `http://${host}:${String(randomInt(firstPrivatePort, 65_536))}`);
+  }
+
+  /** Whether the browser can come back. */
+  get isListening(): boolean {
+    return this.servers.length > 0;
   }
 
   /** From now on `judge` decides. */

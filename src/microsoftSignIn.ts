@@ -1,6 +1,7 @@
 /** VS Code's own sign-in with Microsoft, with the person's own application: VS Code keeps and renews the tokens. */
 import * as vscode from "vscode";
-import type { MicrosoftAccount, SignInTokens } from "./heldSignIns";
+import type { MicrosoftAccount, MicrosoftToken, SignInTokens } from "./heldSignIns";
+import { isSameMailbox } from "./mail/index";
 import type { MicrosoftAnswer, MicrosoftSignIn } from "./signIn";
 
 const providerId = "microsoft";
@@ -22,7 +23,7 @@ function scopesOf(clientId: string): readonly string[] {
 async function signIn(clientId: string, user: string): Promise<MicrosoftAnswer> {
   try {
     const known = await vscode.authentication.getAccounts(providerId);
-    const account = known.find(({ label }) => label.toLowerCase() === user.toLowerCase());
+    const account = known.find(({ label }) => isSameMailbox(label, user));
     const session = await vscode.authentication.getSession(providerId, scopesOf(clientId), {
       forceNewSession: { detail: "Campaigns are then sent from your mailbox." },
       ...(account === undefined ? {} : { account }),
@@ -44,9 +45,20 @@ export function answerTo(error: unknown): Exclude<MicrosoftAnswer, { kind: "sign
   return { kind: "unavailable", detail: `${name}: ${message}` };
 }
 
-async function token(clientId: string, account: MicrosoftAccount): Promise<string | undefined> {
-  const session = await vscode.authentication.getSession(providerId, scopesOf(clientId), { silent: true, account });
-  return session?.account.id === account.id ? session.accessToken : undefined;
+async function token(clientId: string, account: MicrosoftAccount): Promise<MicrosoftToken> {
+  return await tokenOf(vscode.authentication, clientId, account);
+}
+
+/** An access token, or what the silence means: a session that cannot be renewed now is not told from one that is over. */
+export async function tokenOf(
+  { getSession, getAccounts }: Pick<typeof vscode.authentication, "getSession" | "getAccounts">,
+  clientId: string,
+  account: MicrosoftAccount,
+): Promise<MicrosoftToken> {
+  const session = await getSession(providerId, scopesOf(clientId), { silent: true, account });
+  if (session?.account.id === account.id) return { kind: "token", token: session.accessToken };
+  const isKnown = (await getAccounts(providerId)).some(({ id }) => id === account.id);
+  return { kind: isKnown ? "unreachable" : "signedOut" };
 }
 
 /** The sign-in of this VS Code. */

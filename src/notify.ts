@@ -35,12 +35,33 @@ export function unlinked(text: string, limit = 200): string {
   return plainText(text, limit).replaceAll("](", "] (").replaceAll("$(", "$ (");
 }
 
+/** How VS Code shows a toast: resolves to the button that was chosen. */
+type Toast = (message: string, ...items: string[]) => Thenable<string | undefined>;
+
+/** The toasts of a window, whose buttons tell of their own failures in another one. */
+export function toastsOf(window: {
+  readonly showInformationMessage: Toast;
+  readonly showWarningMessage: Toast;
+  readonly showErrorMessage: Toast;
+}): Notifications {
+  const show = (toast: Toast, message: string, actions: readonly Action[]): void => {
+    void toast(unlinked(message, 400), ...actions.map(({ title }) => title))
+      .then(async (title) => await actions.find((action) => action.title === title)?.run())
+      .then(undefined, (error: unknown) => {
+        // What a button starts tells of its own failures; this one has nobody else who would.
+        if (error instanceof HumanError) show(window.showErrorMessage, error.message, error.actions);
+        else show(window.showErrorMessage, "Something in Bulk Mail went wrong. Try the command itself.", []);
+      });
+  };
+  return {
+    info: (message, ...actions) => show(window.showInformationMessage, message, actions),
+    warn: (message, ...actions) => show(window.showWarningMessage, message, actions),
+    error: (message, ...actions) => show(window.showErrorMessage, message, actions),
+  };
+}
+
 /** The toasts of VS Code itself. */
-export const notifications: Notifications = {
-  info: (message, ...actions) => show(vscode.window.showInformationMessage, message, actions),
-  warn: (message, ...actions) => show(vscode.window.showWarningMessage, message, actions),
-  error: (message, ...actions) => show(vscode.window.showErrorMessage, message, actions),
-};
+export const notifications: Notifications = toastsOf(vscode.window);
 
 /** Tells of `error`: a human one in its own words, any other as "went wrong" with the log one click away. */
 export function reportError(error: unknown, speak: Notifications, logger: Logger, showLog: () => void): void {
@@ -56,21 +77,4 @@ export function reportError(error: unknown, speak: Notifications, logger: Logger
   }
   logger.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
   speak.error("Something in Bulk Mail went wrong. The log says what.", { title: "Show Log", run: showLog });
-}
-
-function show(
-  toast: (message: string, ...items: string[]) => Thenable<string | undefined>,
-  message: string,
-  actions: readonly Action[],
-): void {
-  void toast(unlinked(message, 400), ...actions.map(({ title }) => title))
-    .then(async (title) => await actions.find((action) => action.title === title)?.run())
-    .then(undefined, (error: unknown) => {
-      // What a button starts tells of its own failures; this one has nobody else who would.
-      void vscode.window.showErrorMessage(
-        error instanceof HumanError
-          ? unlinked(error.message, 400)
-          : "Something in Bulk Mail went wrong. Try the command itself.",
-      );
-    });
 }

@@ -83,6 +83,16 @@ export class Secrets {
     await this.memento.update(notesKey, { ...this.notes(), [secretKey("grant", id, endpoint)]: note });
   }
 
+  /** Every grant that is stored, with the account that it is of. */
+  async grants(): Promise<readonly { readonly id: string; readonly text: string }[]> {
+    const keys = (await this.storage.keys()).filter((key) => key.startsWith("grant/"));
+    const grants = keys.map(async (key) => {
+      const text = await this.storage.get(key);
+      return text === undefined ? [] : [{ id: key.slice("grant/".length, key.lastIndexOf("/")), text }];
+    });
+    return (await Promise.all(grants)).flat();
+  }
+
   /** The person's own OAuth client for a provider, as it was stored. */
   async client(provider: OAuthProviderId): Promise<string | undefined> {
     return this.storage.get(`client/${provider}`);

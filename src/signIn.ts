@@ -6,11 +6,13 @@ import type { SettingsScope } from "./config";
 import type { Disposable } from "./dispose";
 import { oauthWay } from "./heldSignIns";
 import type { MicrosoftAccount, SignedIn, SignInWay } from "./heldSignIns";
-import { oauthProviderOf, permissionsUrlOf } from "./mail/index";
+import { isSameMailbox, oauthProviderOf, quote } from "./mail/index";
 import type { AuthorizationRequest, Grant, Granted, OAuthClient, OAuthProvider, OAuthProviderId } from "./mail/index";
 import type { Notifications } from "./notify";
 import { OAuthClients } from "./oauthClients";
 import type { OAuthClientPorts } from "./oauthClients";
+import { takeBack } from "./signOut";
+import type { SignOutWay } from "./signOut";
 import type { OAuthWay } from "./workerProtocol";
 
 /** Talks to the providers, in the thread that sends. */
@@ -47,9 +49,6 @@ export interface SignInPorts extends OAuthClientPorts {
   readonly microsoft: MicrosoftSignIn;
   readonly oauth: OAuthWork;
 }
-
-/** How long a provider may take to hear of a sign-out, milliseconds. */
-const revokeMs = 10_000;
 
 /** Signs people in and out; one sign-in at a time, and the newest counts. */
 export class SignIns implements Disposable {
@@ -93,12 +92,13 @@ export class SignIns implements Disposable {
    * too, whether or not one is stored.
    */
   async signIn(scope: SettingsScope, id: string, { askClient = false } = {}): Promise<SignInEnd> {
-    const resolved = await this.ports.accounts.resolveSignIn(scope, id);
+    const signal = this.begin();
+    const resolved = await unlessEnded(signal, () => this.ports.accounts.resolveSignIn(scope, id));
     switch (resolved.kind) {
       case "way":
-        return await this.signInTo(scope, resolved.way, { askClient });
+        return await this.run(scope, resolved.way, askClient, signal);
       case "cancelled":
-        return resolved;
+        return { kind: "cancelled" };
       case "refused":
         if (resolved.detail !== "") this.ports.logger.warn(`${resolved.text} ${resolved.detail}`);
         return { kind: "failed", text: resolved.text };
@@ -106,16 +106,27 @@ export class SignIns implements Disposable {
   }
 
   /** Signs in to an account that is resolved. */
-  async signInTo(scope: SettingsScope, way: SignInWay, { askClient = false } = {}): Promise<SignInEnd> {
+  async signInTo(scope: SettingsScope, way: SignInWay): Promise<SignInEnd> {
+    return await this.run(scope, way, false, this.begin());
+  }
+
+  /** Ends the sign-in before; the signal aborts when this one is ended. */
+  private begin(): AbortSignal {
     this.current.abort();
-    const { signal } = (this.current = new AbortController());
+    this.current = new AbortController();
+    return this.current.signal;
+  }
+
+  private async run(scope: SettingsScope, way: SignInWay, askClient: boolean, signal: AbortSignal): Promise<SignInEnd> {
     const provider = oauthProviderOf(way.account);
     if (provider === undefined) return { kind: "failed", text: noProvider };
     let stored = askClient ? undefined : await this.clients.stored(provider.id);
     for (;;) {
-      const taken =
-        stored === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client: stored };
-      if (taken.kind === "cancelled" || signal.aborted) return { kind: "cancelled" };
+      const client = stored;
+      const taken = await unlessEnded(signal, async () =>
+        client === undefined ? await this.clients.ask(provider) : { kind: "client" as const, client },
+      );
+      if (taken.kind === "cancelled") return { kind: "cancelled" };
       if (taken.kind === "failed") return taken;
       const end = await this.withClient(scope, { way, client: taken.client, provider }, signal);
       if (end.kind !== "otherClient") return end;
@@ -123,40 +134,29 @@ export class SignIns implements Disposable {
     }
   }
 
-  /** Tells Google, as far as it can be reached, and forgets grant and access token. Says what came of it. */
+  /** Forgets every sign-in of an account, for whatever setup it was, and tells Google as far as it can be reached. Says what came of it. */
   async signOut(scope: SettingsScope, id: string): Promise<void> {
-    const { accounts, oauth, speak, logger } = this.ports;
+    const { accounts, speak } = this.ports;
     const found = await accounts.signInWay(scope, id);
-    const signedIn = found && (await accounts.signIns.get(id, found.way.endpoint));
-    if (found === undefined || signedIn === undefined) {
-      speak.info("Nobody is signed in to this account.");
-      return;
-    }
     // First here: whatever the network does, nothing is sent any more.
-    await accounts.signIns.forget(id, found.way.endpoint);
-    const provider = oauthProviderOf(found.way.account);
-    if (signedIn.kind === "vscode") {
-      speak.info("Signed out. VS Code itself stays signed in with Microsoft: its Accounts menu ends that too.");
-      return;
-    }
-    const told =
-      provider?.revokeUrl !== undefined &&
-      found.mayConnect &&
-      (await oauth
-        .revoke(oauthWay(found.way), signedIn.grant, AbortSignal.timeout(revokeMs))
-        .catch((error: unknown) => {
-          // The thread that talks to the provider died.
-          logger.warn(`The sign-out could not be told: ${error instanceof Error ? error.message : String(error)}`);
-          return false;
-        }));
-    const label = provider?.label ?? "";
-    if (told) speak.info(`Signed out, and ${label} was told.`);
-    else if (provider?.revokeUrl === undefined)
-      speak.info(`Signed out here. What you allowed stays listed at ${label}: ${permissionsUrlOf(found.way.account)}`);
-    else
-      speak.warn(
-        `Signed out here, but ${label} could not be told. Take Bulk Mail's access away at ${permissionsUrlOf(found.way.account)}`,
-      );
+    const forgotten = await accounts.signIns.forget(id, "grant");
+    if (forgotten.length === 0) speak.info("Nobody is signed in to this account.");
+    else await this.takeBack(found, forgotten);
+  }
+
+  /** Tells the providers of sign-ins that were forgotten. */
+  async takeBack(found: SignOutWay | undefined, forgotten: readonly SignedIn[]): Promise<void> {
+    const { accounts, oauth, speak, logger } = this.ports;
+    await takeBack(
+      {
+        signIns: accounts.signIns,
+        revoke: (way, grant, signal) => oauth.revoke(way, grant, signal),
+        speak,
+        logger,
+      },
+      found,
+      forgotten,
+    );
   }
 
   private async withClient(
@@ -165,24 +165,8 @@ export class SignIns implements Disposable {
     signal: AbortSignal,
   ): Promise<SignInEnd | { readonly kind: "otherClient" }> {
     if (provider.id === "microsoft") {
-      const answer = await this.ports.microsoft.signIn(client.clientId, way.account.user);
-      if (signal.aborted) return { kind: "cancelled" };
-      if (answer.kind === "signedIn") {
-        const { clientId } = client;
-        const since = new Date().toISOString();
-        if (!isUser(way, answer.account.label)) return { kind: "failed", text: somebodyElse };
-        return await this.keep(scope, way, { kind: "vscode", clientId, account: answer.account, since });
-      }
-      if (answer.kind === "cancelled") {
-        // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
-        const other = await this.ports.dialogs.pick(
-          "Sign in with Microsoft",
-          "You did not sign in by way of VS Code. Is there another way?",
-          [inBrowser, otherApplication],
-        );
-        if (other === undefined) return { kind: "cancelled" };
-        if (other === otherApplication) return { kind: "otherClient" };
-      } else this.ports.logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
+      const end = await this.byVsCode(scope, way, client, signal);
+      if (end.kind !== "browser") return end;
     }
     const landed = await signInByBrowser(
       { account: way.account, client, provider },
@@ -206,6 +190,52 @@ export class SignIns implements Disposable {
     }
   }
 
+  /** VS Code's own sign-in; `browser`: in the browser instead. */
+  private async byVsCode(
+    scope: SettingsScope,
+    way: SignInWay,
+    { clientId }: OAuthClient,
+    signal: AbortSignal,
+  ): Promise<SignInEnd | { readonly kind: "otherClient" } | { readonly kind: "browser" }> {
+    const { microsoft, dialogs, logger } = this.ports;
+    const { user } = way.account;
+    const answer = await unlessEnded(signal, () => microsoft.signIn(clientId, user));
+    if (signal.aborted) return { kind: "cancelled" };
+    switch (answer.kind) {
+      case "unavailable":
+        logger.info(`VS Code's own sign-in with Microsoft is not to be had: ${answer.detail}`);
+        return { kind: "browser" };
+      case "signedIn": {
+        const { account } = answer;
+        if (isSameMailbox(account.label, user)) {
+          const since = new Date().toISOString();
+          return await this.keep(scope, way, { kind: "vscode", clientId, account, since });
+        }
+        logger.warn(`VS Code's own sign-in with Microsoft was not kept: ${namesOf(account.label, user)}.`);
+        break;
+      }
+      // The person, or a page of Microsoft that VS Code's way leads to and that does not know the application.
+      case "cancelled":
+    }
+    const isOther = answer.kind === "signedIn";
+    const other = await unlessEnded(signal, async () => ({
+      kind: "picked" as const,
+      way: await dialogs.pick(
+        "Sign in with Microsoft",
+        isOther
+          ? "VS Code names another user than the account. If that is you all the same, is there another way?"
+          : "You did not sign in by way of VS Code. Is there another way?",
+        [inBrowser, otherApplication],
+      ),
+    }));
+    if (other.kind === "cancelled") return other;
+    if (other.way === undefined)
+      return isOther
+        ? { kind: "failed", text: somebodyElse, detail: namesOf(answer.account.label, user) }
+        : { kind: "cancelled" };
+    return other.way === inBrowser ? { kind: "browser" } : { kind: "otherClient" };
+  }
+
   private async redeem(
     scope: SettingsScope,
     way: SignInWay,
@@ -218,7 +248,12 @@ export class SignIns implements Disposable {
     // The browser takes its time, in which a pull may have changed the settings: the code goes only where it was asked for.
     if (!(await accounts.signInHolds(scope, way))) return { kind: "failed", text: changed };
     const granted = await oauth.redeem(oauthWay(way), client, request, code, signal);
-    if (!granted.ok) return { kind: "failed", text: granted.failure.text };
+    if (!granted.ok) {
+      const { text, reply: detail } = granted.failure;
+      if (detail === undefined) return { kind: "failed", text };
+      this.ports.logger.warn(`${text} The provider said: ${detail}`);
+      return { kind: "failed", text, detail };
+    }
     // Whoever cancelled meanwhile wants no sign-in. It is not taken back at the provider, where that would end others of the same person.
     if (signal.aborted) return { kind: "cancelled" };
     return await this.keep(scope, way, { kind: "grant", grant: granted.grant }, granted);
@@ -257,6 +292,22 @@ const changed =
 const notStored =
   "VS Code could not store the sign-in, most likely because it found no keyring on this system. Set one up, then sign in again.";
 
-function isUser({ account }: SignInWay, user: string): boolean {
-  return account.user.trim().toLowerCase() === user.trim().toLowerCase();
+function namesOf(signedIn: string, user: string): string {
+  return `signed in as ${quote(signedIn)}, the account is for ${quote(user)}`;
+}
+
+/** What comes of a question, or that the sign-in was ended meanwhile: VS Code leaves the question open, and its answer counts no more. */
+async function unlessEnded<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T | { readonly kind: "cancelled" }> {
+  if (signal.aborted) return { kind: "cancelled" };
+  let end = (): void => undefined;
+  const ended = new Promise<{ readonly kind: "cancelled" }>((resolve) => {
+    end = () => resolve({ kind: "cancelled" });
+    signal.addEventListener("abort", end, { once: true });
+  });
+  try {
+    const asked = ask();
+    return await Promise.race([ended, asked]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
 }

@@ -6,6 +6,7 @@ import type { BrowserPorts } from "./browserSignIn";
 import { CampaignFiles } from "./campaignFiles";
 import type { CampaignSettings } from "./campaignFiles";
 import type { Services } from "./commands/services";
+import { signInTo } from "./commands/signIn";
 import { accountSettings, onDidChangeSettings, readSettings } from "./config";
 import { commands, contextKeys, section } from "./contributions";
 import type { Dialogs } from "./dialogs";
@@ -80,6 +81,7 @@ export function createServices(outside: Outside): Services & Disposable {
       microsoftToken: outside.microsoft.token,
     },
     signIn: (scope, way) => signIns.signInTo(scope, way),
+    takeBack: (found, forgotten) => signIns.takeBack(found, forgotten),
   });
   const campaigns = owned.add(new CampaignFiles((campaign) => campaignSettings(accounts, campaign)));
   const work = owned.add(new LanguageWork(languageThread(script, log), languageThread(script, log)));
@@ -120,9 +122,8 @@ export function createServices(outside: Outside): Services & Disposable {
         takeOver: ({ view }) => vscode.commands.executeCommand(commands.takeOver.id, vscode.Uri.file(view.file)),
         signIn: async ({ view, account = "" }) => {
           const campaign = vscode.Uri.file(view.file);
-          const ended = await signIns.signIn(campaign, account);
-          if (ended.kind === "failed") throw new HumanError(ended.text);
-          if (ended.kind === "signedIn") await vscode.commands.executeCommand(commands.resume.id, campaign);
+          const next = (): unknown => vscode.commands.executeCommand(commands.resume.id, campaign);
+          await signInTo({ signIns, speak }, campaign, account, { next });
         },
         openAccounts: () => outside.openAccounts(),
         showLog: () => log.show(),

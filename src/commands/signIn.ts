@@ -7,6 +7,9 @@ import type { Action } from "../notify";
 import { requireTrust } from "./services";
 import type { Services } from "./services";
 
+/** What signing in to an account takes. */
+type SignInServices = Pick<Services, "signIns" | "speak">;
+
 /** Signs in to an account, whoever is signed in. Only our own code names one: a command takes no account. */
 export async function signIn(services: Services): Promise<void> {
   requireTrust();
@@ -17,32 +20,38 @@ export async function signIn(services: Services): Promise<void> {
 }
 
 /** The button behind whatever came to nothing for want of a sign-in. */
-export function signInAgain(services: Services, scope: vscode.Uri | undefined, id: string): Action {
+export function signInAgain(services: SignInServices, scope: vscode.Uri | undefined, id: string): Action {
   return { title: "Sign In Again", run: () => signInTo(services, scope, id) };
 }
 
-/** Signs in to this account, and tells of it. */
+/** Signs in to this account, then does what was meant, `next`, or tells of it. What fails offers to try again, for the same end. */
 export async function signInTo(
-  services: Services,
+  services: SignInServices,
   scope: vscode.Uri | undefined,
   id: string,
-  options: { readonly askClient?: boolean } = {},
+  { askClient = false, next }: { readonly askClient?: boolean; readonly next?: () => unknown } = {},
 ): Promise<void> {
-  const end = await services.signIns.signIn(scope, id, options);
+  const told = (): void => services.speak.info("You are signed in: campaigns can be sent through this account.");
+  const goOn: () => unknown = next ?? told;
+  const end = await services.signIns.signIn(scope, id, { askClient });
   if (end.kind === "failed") {
-    throw new HumanError(end.text, signInAgain(services, scope, id), {
-      title: "Use Another Client…",
-      run: () => signInTo(services, scope, id, { askClient: true }),
-    });
+    throw new HumanError(
+      end.text,
+      { title: "Sign In Again", run: () => signInTo(services, scope, id, { next: goOn }) },
+      {
+        title: "Use Another Client…",
+        run: () => signInTo(services, scope, id, { askClient: true, next: goOn }),
+      },
+    );
   }
-  if (end.kind === "signedIn") services.speak.info("You are signed in: campaigns can be sent through this account.");
+  if (end.kind === "signedIn") await goOn();
 }
 
 /** Signs out of an account that somebody is signed in to. */
 export async function signOut(services: Services): Promise<void> {
   requireTrust();
   const { scope, entries } = await signInAccounts(services);
-  const signedIn = entries.filter((entry) => entry.signIn?.kind === "signedIn");
+  const signedIn = entries.filter((entry) => entry.signIn?.kind !== "signedOut");
   if (signedIn.length === 0) throw new HumanError("Nobody is signed in to an account.");
   const id = await pickOne(services, "Sign Out", signedIn);
   if (id !== undefined) await services.signIns.signOut(scope, id);
@@ -73,7 +82,9 @@ async function pickOne(
 
 function choiceOf({ id, account, signIn }: AccountEntry): { label: string; description: string; id: string } {
   const provider = account === undefined ? undefined : oauthProviderOf(account);
-  const state = signIn?.kind === "signedIn" ? "signed in" : "not signed in";
+  const state = { signedIn: "signed in", signedOut: "not signed in", elsewhere: "signed in for another setup" }[
+    signIn?.kind ?? "signedOut"
+  ];
   const user = plainText(account?.user ?? "", 100);
   return { label: id, description: `${provider?.label ?? ""}, ${user}: ${state}`, id };
 }

@@ -2,7 +2,7 @@
 export type { Account, AccountProblem } from "./account";
 export { accountSchema, parseAccount, sandboxId, senderOf } from "./account";
 export type { Mailbox } from "./address";
-export { parseMailbox } from "./address";
+export { isSameMailbox, parseMailbox } from "./address";
 export type { Campaign } from "./campaign";
 export { CampaignIds, readCampaign } from "./campaignIds";
 export type { Failure, OutcomeClass } from "./classify";

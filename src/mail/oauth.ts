@@ -218,6 +218,6 @@ function providerOfUrl(url: string): OAuthProvider {
   return url.startsWith(google.authorizationUrl) ? google : microsoft;
 }
 
-function failed(failure: Pick<Failure, "class" | "text" | "signIn">): Granted {
+function failed(failure: Pick<Failure, "class" | "text" | "signIn" | "reply">): Granted {
   return { ok: false, failure: { ...failure, stage: "auth" } };
 }

@@ -161,11 +161,12 @@ export const oauthFailures = {
   }),
 } as const satisfies Record<string, (provider: OAuthProvider) => Pick<Failure, "class" | "text" | "signIn">>;
 
-/** Somebody else signed in. */
-export function wrongUser(signedIn: string, user: string): Pick<Failure, "class" | "text" | "signIn"> {
+/** Somebody else signed in. Who that is are the provider's words, which our own sentence leaves out. */
+export function wrongUser(signedIn: string, user: string): Pick<Failure, "class" | "text" | "signIn" | "reply"> {
   return {
     class: "account",
-    text: `You signed in as ${quote(signedIn)}, the account is for ${quote(user)}. Sign in as that user, or correct the account's user.`,
+    text: "Somebody else signed in than this account is for. Sign in as the account's user, or correct its user in Bulk Mail: Accounts.",
+    reply: `signed in as ${quote(signedIn)}, the account is for ${quote(user)}`,
     signIn: true,
   };
 }

@@ -33,7 +33,9 @@ export class PageSignIn {
     this.running++;
     try {
       const end = await this.ports.signIns.signIn(scope, id);
-      return end.kind === "failed" ? { kind: "failed", text: plainText(end.text, 500) } : { kind: end.kind };
+      if (end.kind !== "failed") return { kind: end.kind };
+      const detail = end.detail === undefined ? "" : ` (${end.detail})`;
+      return { kind: "failed", text: plainText(`${end.text}${detail}`, 500) };
     } finally {
       this.running--;
     }
@@ -44,7 +46,7 @@ export class PageSignIn {
     if (!(await this.isSaved(id, level))) return false;
     const agreed = await this.ports.dialogs.confirm(
       `Sign out of ${plainText(id, 64)}?`,
-      "The sign-in is forgotten here and taken back at the provider. Nothing can be sent through this account until you sign in again.",
+      "The sign-in is forgotten here, and its provider is told where it can be. Nothing can be sent through this account until you sign in again.",
       "Sign Out",
     );
     if (agreed) await this.ports.signIns.signOut(scope, id);

@@ -1,5 +1,6 @@
 /** The person's browser, the box for its last address, and VS Code's own sign-in with Microsoft, all played. */
 import type { AddressQuestion, BrowserPorts } from "../../src/browserSignIn";
+import type { MicrosoftToken } from "../../src/heldSignIns";
 import type { MicrosoftAnswer } from "../../src/signIn";
 
 /** A browser that does with each page what the test says, and a person who may cancel. */
@@ -53,16 +54,26 @@ export class PlayedBrowser implements BrowserPorts {
 
 /** VS Code's own sign-in with Microsoft. */
 export class PlayedMicrosoft {
-  answer: MicrosoftAnswer = { kind: "unavailable", detail: "No authentication provider 'microsoft' is registered." };
+  answer: MicrosoftAnswer | Promise<MicrosoftAnswer> = {
+    kind: "unavailable",
+    detail: "No authentication provider 'microsoft' is registered.",
+  };
   /** Handed out without a question. */
   accessToken: string | undefined;
+  /** Called when a person is asked. */
+  onAsk: () => unknown = () => undefined;
   /** Whoever was asked to sign in, and with which application. */
   readonly asked: { readonly clientId: string; readonly user: string }[] = [];
 
   signIn = (clientId: string, user: string): Promise<MicrosoftAnswer> => {
     this.asked.push({ clientId, user });
-    return Promise.resolve(this.answer);
+    const { answer } = this;
+    this.onAsk();
+    return Promise.resolve(answer);
   };
 
-  token = (): Promise<string | undefined> => Promise.resolve(this.accessToken);
+  token = (): Promise<MicrosoftToken> =>
+    Promise.resolve(
+      this.accessToken === undefined ? { kind: "signedOut" } : { kind: "token", token: this.accessToken },
+    );
 }

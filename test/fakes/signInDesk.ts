@@ -32,6 +32,10 @@ export class SignInDesk {
   settings: Record<string, unknown>;
   clock: Clock | undefined;
   agrees = true;
+  /** Called while a question is open. */
+  whileAsked: (title: string) => unknown = () => undefined;
+  /** Called before something goes to Secret Storage. */
+  onStore: (key: string) => unknown = () => undefined;
   readonly accounts: Accounts;
   readonly signIns: SignIns;
   private readonly answers: (string | undefined)[] = [];
@@ -109,6 +113,7 @@ export class SignInDesk {
 
   private next(title: string, choices: readonly string[]): string | undefined {
     this.questions.push({ title, choices });
+    this.whileAsked(title);
     if (this.answers.length === 0) throw new Error(`Nobody foresaw the question “${title}”.`);
     return this.answers.shift();
   }
@@ -129,6 +134,7 @@ export class SignInDesk {
       dialogs: {
         confirm: (title, _detail, button) => {
           this.questions.push({ title, choices: [button] });
+          this.whileAsked(title);
           return Promise.resolve(this.agrees);
         },
         askSecret: () => Promise.reject(new Error("No password is needed.")),
@@ -144,6 +150,7 @@ export class SignInDesk {
         },
       },
       signIn: (scope, way) => this.signIns.signInTo(scope, way),
+      takeBack: (found, forgotten) => this.signIns.takeBack(found, forgotten),
       isTrusted: () => true,
     });
   }
@@ -182,7 +189,10 @@ export class SignInDesk {
   private get secretStorage(): ConstructorParameters<typeof Secrets>[0] {
     return {
       get: (key) => Promise.resolve(this.secrets.get(key)),
-      store: (key, value) => Promise.resolve(void this.secrets.set(key, value)),
+      store: (key, value) => {
+        this.onStore(key);
+        return Promise.resolve(void this.secrets.set(key, value));
+      },
       delete: (key) => Promise.resolve(void this.secrets.delete(key)),
       keys: () => Promise.resolve([...this.secrets.keys()]),
     };

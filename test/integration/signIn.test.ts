@@ -8,7 +8,8 @@ import { SignInSessions } from "../../src/authenticationProvider";
 import { browserPorts } from "../../src/browserPorts";
 import { onDidChangeSettings } from "../../src/config";
 import { authentication } from "../../src/contributions";
-import { answerTo } from "../../src/microsoftSignIn";
+import { answerTo, tokenOf } from "../../src/microsoftSignIn";
+import { HumanError, toastsOf } from "../../src/notify";
 import { smallCampaign } from "../fakes/campaigns";
 import { Editor } from "../fakes/editor";
 import { answerJson, bodyOf, Interceptor } from "../fakes/interceptor";
@@ -18,6 +19,56 @@ import { googleClientFile, knownClient, SignInServer } from "../fakes/signInServ
 const through = "account: work\n";
 const gmail = { provider: "gmail", transport: "gmailApi", user: "ada@gmail.com", from: "Ada <ada@gmail.com>" };
 const outlook = { provider: "outlook", user: "ada@outlook.com", from: "Ada <ada@outlook.com>" };
+
+describe("what VS Code's own sign-in and toasts say", () => {
+  it("tells a person who turns away from VS Code's own sign-in from one that is not to be had", () => {
+    for (const message of ["User did not consent to login.", "Cancelled", "user_canceled: User canceled the flow."])
+      assert.equal(answerTo(new Error(message)).kind, "cancelled", message);
+    assert.equal(answerTo(new vscode.CancellationError()).kind, "cancelled");
+    const missing = "Timed out waiting for authentication provider 'microsoft' to register.";
+    assert.equal(answerTo(new Error(missing)).kind, "unavailable");
+    assert.equal(answerTo("odd").kind, "unavailable");
+  });
+
+  it("R37 tells a session that VS Code cannot renew now from one that was ended", async () => {
+    const account = { id: "1", label: "ada@outlook.com" };
+    const session = { id: "s", accessToken: "a token", account, scopes: [] };
+    const asked = async (
+      sessions: readonly vscode.AuthenticationSession[],
+      accounts: readonly vscode.AuthenticationSessionAccountInformation[],
+    ): Promise<unknown> => {
+      const getSession = (): Promise<vscode.AuthenticationSession | undefined> => Promise.resolve(sessions[0]);
+      const played = { getSession, getAccounts: () => Promise.resolve(accounts) };
+      return await tokenOf(played as unknown as typeof vscode.authentication, "an application", account);
+    };
+    const bob = { id: "2", label: "bob@outlook.com" };
+    assert.deepEqual(await asked([session], []), { kind: "token", token: "a token" });
+    assert.deepEqual(await asked([], [bob, account]), { kind: "unreachable" });
+    assert.deepEqual(await asked([], [bob]), { kind: "signedOut" });
+    assert.deepEqual(await asked([{ ...session, account: bob }], [bob]), { kind: "signedOut" });
+  });
+
+  it("a button that fails leaves the buttons of what went wrong", async () => {
+    const shown: string[][] = [];
+    let choose = ["Sign In Again", "Try Once More"];
+    const done = new Promise<void>((resolve) => {
+      const toast = (message: string, ...items: string[]): Promise<string | undefined> => {
+        shown.push([message, ...items]);
+        const [chosen, ...later] = choose;
+        choose = later;
+        return Promise.resolve(chosen);
+      };
+      const toasts = toastsOf({ showInformationMessage: toast, showWarningMessage: toast, showErrorMessage: toast });
+      const again = new HumanError("Not [signed](in).", { title: "Try Once More", run: () => resolve() });
+      toasts.warn("Paused.", { title: "Sign In Again", run: () => Promise.reject(again) });
+    });
+    await done;
+    assert.deepEqual(shown, [
+      ["Paused.", "Sign In Again"],
+      ["Not [signed] (in).", "Try Once More"],
+    ]);
+  });
+});
 
 describe("Sign In", () => {
   let editor: Editor;
@@ -156,8 +207,17 @@ describe("Sign In", () => {
     );
     assert.equal(editor.services.task.views[0]?.signIn, true);
     assert.equal(titles().length, 2, "nobody is asked during a run");
-    await toast.actions[0]?.run();
-    assert.equal(editor.browser.pages.length, 2);
+    server.refusal = "access_denied";
+    const refused = await Promise.resolve(toast.actions[0]?.run()).catch((error: unknown) => error);
+    assert.ok(refused instanceof HumanError && refused.message.includes("was not allowed"));
+    assert.deepEqual(
+      refused.actions.map(({ title }) => title),
+      ["Sign In Again", "Use Another Client…"],
+    );
+    server.refusal = undefined;
+    await refused.actions[0]?.run();
+    assert.equal(editor.browser.pages.length, 3);
+    assert.equal(editor.toasts.length, 1, "the run is resumed, which tells enough");
     editor.dialogs.answer("Resume");
     await editor.run("resume", campaign);
     assert.equal(toasts().at(-1), "hello: 4 accepted.");
@@ -249,15 +309,6 @@ describe("Sign In", () => {
     } finally {
       await mails.close();
     }
-  });
-
-  it("tells a person who turns away from VS Code's own sign-in from one that is not to be had", () => {
-    for (const message of ["User did not consent to login.", "Cancelled", "user_canceled: User canceled the flow."])
-      assert.equal(answerTo(new Error(message)).kind, "cancelled", message);
-    assert.equal(answerTo(new vscode.CancellationError()).kind, "cancelled");
-    const missing = "Timed out waiting for authentication provider 'microsoft' to register.";
-    assert.equal(answerTo(new Error(missing)).kind, "unavailable");
-    assert.equal(answerTo("odd").kind, "unavailable");
   });
 
   it("closing the box for the address ends nothing: the browser may be half way", async () => {

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Accounts, type Draft, type Resolution, type SignInEnd } from "../../src/accounts";
 import type { AccountSettings, Level, SettingsScope } from "../../src/config";
-import type { SignInState } from "../../src/heldSignIns";
-import type { AccessTokens, Grant, Granted } from "../../src/mail/index";
+import type { MicrosoftToken, SignInState } from "../../src/heldSignIns";
+import type { AccessTokens, Clock, Grant, Granted } from "../../src/mail/index";
+import { FakeClock } from "../fakes/fakeClock";
 
 type Settings = Record<string, unknown>;
 
@@ -61,13 +62,16 @@ class Desk {
   folder = "file:///folder";
   httpProxy = "";
   canStore = true;
+  /** Secret Storage takes its time over a store: what it waits for, by the key. */
+  whileStored: (key: string) => Promise<unknown> | undefined = () => undefined;
   root: string | undefined;
   /** What comes of signing in. */
   signsIn: SignInEnd = { kind: "signedIn", user: "ada@gmail.com" };
   /** The provider's answer when an access token is wanted. */
   refresh: (grant: Grant) => Promise<Granted> = (grant) =>
     Promise.resolve({ ok: true, grant, token: `token of ${grant.refreshToken}`, expiresInMs: 3_600_000 });
-  microsoftToken: string | undefined;
+  microsoftToken: MicrosoftToken = { kind: "signedOut" };
+  clock: Clock | undefined;
 
   private readonly settings: AccountSettings<SettingsScope> = {
     read: () =>
@@ -93,8 +97,11 @@ class Desk {
     settings: this.settings,
     secrets: {
       get: (key) => Promise.resolve(this.secrets.get(key)),
-      store: (key, value) =>
-        this.canStore ? Promise.resolve(void this.secrets.set(key, value)) : Promise.reject(new Error("no keyring")),
+      store: async (key, value) => {
+        await this.whileStored(key);
+        if (!this.canStore) throw new Error("no keyring");
+        this.secrets.set(key, value);
+      },
       delete: (key) => Promise.resolve(void this.secrets.delete(key)),
       keys: () => Promise.resolve([...this.secrets.keys()]),
     },
@@ -117,7 +124,14 @@ class Desk {
     tokens: {
       refresh: (_way, grant) => this.refresh(grant),
       microsoftToken: () => Promise.resolve(this.microsoftToken),
+      clock: {
+        now: () => this.clock?.now() ?? Date.now(),
+        monotonic: () => this.clock?.monotonic() ?? performance.now(),
+        boot: () => this.clock?.boot() ?? { id: "boot", ms: performance.now() },
+        sleep: () => Promise.resolve(),
+      },
     },
+    takeBack: () => Promise.resolve(),
     signIn: async (_scope, way) => {
       if (this.signsIn.kind === "signedIn")
         await this.accounts.signIns.store(way, { kind: "grant", grant: grantOf("1") });
@@ -684,6 +698,19 @@ describe("accounts that sign in in the browser", () => {
   /** The grant as Secret Storage holds it. */
   const stored = (): string[] =>
     [...desk.secrets].filter(([key]) => key.startsWith("grant/")).map(([, value]) => value);
+  const signInAnew = async (name: string): Promise<void> => {
+    const found = await desk.accounts.resolveSignIn(undefined, "work");
+    assert.ok(found.kind === "way");
+    await desk.accounts.signIns.store(found.way, { kind: "grant", grant: grantOf(name) });
+  };
+  const signInByVsCode = async (): Promise<void> => {
+    desk.levels.user = { work: { provider: "outlook", user: "ada@outlook.com" } };
+    const found = await desk.accounts.resolveSignIn(undefined, "work");
+    assert.ok(found.kind === "way");
+    const account = { id: "1", label: "ada@outlook.com" };
+    await desk.accounts.signIns.store(found.way, { kind: "vscode", clientId: "c", account, since: "2026-11-24" });
+    desk.microsoftToken = { kind: "token", token: "from VS Code" };
+  };
   const revoked: Granted = {
     ok: false,
     failure: { class: "account", stage: "auth", text: "Google no longer takes this sign-in.", signIn: true },
@@ -783,6 +810,14 @@ describe("accounts that sign in in the browser", () => {
     assert.ok(!JSON.stringify([...desk.state]).includes("ada@gmail.com"), "nobody is remembered");
   });
 
+  it("R37 still want a new sign-in after they were renamed", async () => {
+    const running = await resolved();
+    desk.refresh = () => Promise.resolve(revoked);
+    await token(running);
+    await desk.save({ id: "news", level: "user", settings: gmail, previous: { id: "work", level: "user" } });
+    assert.equal((await signInOf("news"))?.kind, "signedOut");
+  });
+
   it("share one access token among runs, tests and diagnoses", async () => {
     let asked = 0;
     const refresh = desk.refresh;
@@ -805,6 +840,37 @@ describe("accounts that sign in in the browser", () => {
     // A new window starts from what is stored.
     assert.equal((await signInOf())?.kind, "signedIn");
   });
+
+  for (const [name, end, left] of [
+    ["a sign-out", (id: string) => desk.accounts.forget(id), []],
+    ["forgetting all secrets", () => desk.accounts.forgetAll(), []],
+    ["another sign-in", () => signInAnew("9"), ["refresh token 9"]],
+  ] as const) {
+    it(`R16 ${name} is not undone by a replaced grant whose store ends late`, async () => {
+      const account = await resolved();
+      let release = (): void => undefined;
+      const begun = new Promise<void>((began) => {
+        desk.whileStored = (key) => {
+          if (!key.startsWith("grant/")) return undefined;
+          desk.whileStored = () => undefined;
+          began();
+          return new Promise<void>((resolve) => (release = resolve));
+        };
+      });
+      desk.refresh = () => Promise.resolve({ ok: true, grant: grantOf("2"), token: "a", expiresInMs: 3_600_000 });
+      const running = token(account);
+      await begun;
+      const ending = end("work");
+      // Whoever does not wait for its turn is through by now.
+      await new Promise((resolve) => setImmediate(resolve));
+      release();
+      await Promise.all([running, ending]);
+      assert.deepEqual(
+        stored().map((text) => (JSON.parse(text) as { grant: Grant }).grant.refreshToken),
+        left,
+      );
+    });
+  }
 
   it("R37 want a new sign-in once the provider takes the grant back, and then a run goes on with it", async () => {
     const running = await resolved();
@@ -844,24 +910,41 @@ describe("accounts that sign in in the browser", () => {
   });
 
   it("leave the tokens to VS Code where it signs in with Microsoft (R6)", async () => {
-    desk.levels.user = { work: { provider: "outlook", user: "ada@outlook.com" } };
-    const found = await desk.accounts.resolveSignIn(undefined, "work");
-    assert.ok(found.kind === "way");
-    const account = { id: "1", label: "ada@outlook.com" };
-    await desk.accounts.signIns.store(found.way, { kind: "vscode", clientId: "c", account, since: "2026-11-24" });
-    desk.microsoftToken = "from VS Code";
+    await signInByVsCode();
     const running = await resolved();
     assert.deepEqual(desk.questions, []);
     assert.equal(await token(running), "from VS Code");
-    desk.microsoftToken = undefined;
+    desk.microsoftToken = { kind: "signedOut" };
     assert.match(await token(running), /^Nobody is signed in/);
-    assert.equal((await signInOf())?.kind, "signedIn", "Microsoft may only be out of reach");
+    assert.equal((await signInOf())?.kind, "signedIn", "VS Code may have a session again");
     desk.agrees = false;
     assert.equal((await desk.resolve()).kind, "cancelled", "but nothing starts without a session");
-    desk.microsoftToken = "from VS Code";
+    desk.microsoftToken = { kind: "token", token: "from VS Code" };
     assert.match(await token(running, "from VS Code"), /^Nobody is signed in/);
     assert.equal((await signInOf())?.kind, "signedOut", "what is refused although it is new wants a person");
     assert.ok(![...desk.secrets.values()].join("\n").includes("from VS Code"));
+  });
+
+  it("R37 do not count as signed out while VS Code cannot renew its token for want of a network", async () => {
+    const clock = (desk.clock = new FakeClock());
+    await signInByVsCode();
+    const running = await resolved();
+    desk.microsoftToken = { kind: "unreachable" };
+    for (const minutes of [0, 10]) {
+      clock.advance(minutes * 60_000);
+      const reply = await running.accessToken();
+      assert.ok(!reply.ok && reply.failure.class === "offline" && reply.failure.signIn === undefined);
+    }
+    desk.microsoftToken = { kind: "token", token: "renewed" };
+    assert.equal(await token(running), "renewed");
+    desk.microsoftToken = { kind: "unreachable" };
+    clock.advance(10 * 60_000);
+    assert.match(await token(running), /^VS Code gets no access token/, "the time counts from the last token");
+    clock.advance(15 * 60_000);
+    const reply = await running.accessToken();
+    assert.ok(!reply.ok && reply.failure.signIn === true, "Microsoft may want to see the person");
+    desk.microsoftToken = { kind: "token", token: "again" };
+    assert.equal(await token(running), "again");
   });
 
   it("forget sign-ins and OAuth clients with all other secrets", async () => {

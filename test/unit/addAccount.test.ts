@@ -112,6 +112,7 @@ class Desk {
       microsoftToken: () => Promise.reject(new Error("Nobody signs in here.")),
     },
     signIn: () => Promise.reject(new Error("Nobody signs in here.")),
+    takeBack: () => Promise.reject(new Error("Nobody signs in here.")),
     isTrusted: () => true,
   });
 

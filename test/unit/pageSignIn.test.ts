@@ -53,6 +53,10 @@ describe("signing in from the accounts panel, the host's half (R1, R15)", () => 
     const again = host.page.signIn("work", "user");
     await host.ends();
     assert.deepEqual(await again, { kind: "failed", text: "Nobody came back." });
+    host.end = { kind: "failed", text: "Somebody else signed in.", detail: "signed in as “bob”" };
+    const other = host.page.signIn("work", "user");
+    await host.ends();
+    assert.deepEqual(await other, { kind: "failed", text: "Somebody else signed in. (signed in as “bob”)" });
   });
 
   it("signs nobody in or out where another level has taken the account's name since", async () => {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, Server } from "node:http";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { mock } from "node:test";
 import { authorizationRequest, parseAccount } from "../../src/mail/index";
 import type { AccessTokens } from "../../src/mail/index";
+import type { MicrosoftAnswer } from "../../src/signIn";
 import { FakeClock } from "../fakes/fakeClock";
 import { SignInDesk } from "../fakes/signInDesk";
 import { googleClientFile, knownClient } from "../fakes/signInServer";
@@ -80,6 +82,24 @@ describe("signing in with the browser", () => {
       assertNothingTold();
     });
 
+    it("goes round by that address alone where nobody may listen", async () => {
+      const listen = mock.method(Server.prototype, "listen", function (this: Server) {
+        const error = Object.assign(new Error("listen EPERM: operation not permitted 127.0.0.1"), { code: "EPERM" });
+        setImmediate(() => this.emit("error", error));
+        return this;
+      });
+      desk.browser.onPage = async (url) => {
+        listen.mock.restore();
+        assert.match(desk.browser.box.prompt, /^Your browser will end on a page that cannot be shown/);
+        desk.browser.box.accept(await desk.server.consent(url));
+      };
+      try {
+        assert.deepEqual(await desk.signIn(), signedIn);
+      } finally {
+        listen.mock.restore();
+      }
+    });
+
     it("refuses a wrong state, and waits on for the right one", async () => {
       desk.browser.onPage = async (url) => {
         const address = await desk.server.consent(url);
@@ -153,6 +173,12 @@ describe("signing in with the browser", () => {
       assert.deepEqual(desk.grants(), []);
     });
 
+    it("is a sign-in for whoever cancels when it is stored already", async () => {
+      desk.onStore = (key) => key.startsWith("grant/") && desk.browser.cancel();
+      assert.deepEqual(await desk.signIn(), signedIn);
+      assert.equal(desk.grants().length, 1);
+    });
+
     it("ends the first sign-in when a second one begins", async () => {
       const consent = desk.browser.onPage;
       let second: ReturnType<SignInDesk["signIn"]> | undefined;
@@ -177,7 +203,12 @@ describe("signing in with the browser", () => {
 
     it("keeps no sign-in of somebody else", async () => {
       desk.server.email = "bob@gmail.com";
-      await failure();
+      const end = await desk.signIn();
+      assert.ok(end.kind === "failed");
+      assert.match(end.text, /^Somebody else signed in than this account is for\./);
+      assert.doesNotMatch(end.text, /@/, "words of the provider are no words of a toast");
+      assert.equal(end.detail, "signed in as “bob@gmail.com”, the account is for “ada@gmail.com”");
+      assert.ok(desk.log.some((line) => line.includes("bob@gmail.com")));
       assert.deepEqual(desk.grants(), []);
       assert.equal((await desk.signInState())?.kind, "signedOut");
       assertNothingTold();
@@ -262,6 +293,44 @@ describe("signing in with the browser", () => {
       assert.equal(desk.toasts.at(-1)?.message, "Nobody is signed in to this account.");
     });
 
+    it("signing out ends a sign-in for another setup too, and Google is told", async () => {
+      await desk.signIn();
+      desk.settings = { work: { ...(desk.settings.work as object), transport: "smtp", auth: "oauth2" } };
+      assert.equal((await desk.signInState())?.kind, "elsewhere");
+      await desk.signIns.signOut(undefined, "work");
+      assert.equal(desk.toasts.at(-1)?.message, "Signed out, and Google was told.");
+      assert.equal(desk.server.refreshTokens.size, 0);
+      assert.deepEqual(desk.grants(), []);
+    });
+
+    it("removing an account, or forgetting its secrets, tells Google as well", async () => {
+      await desk.signIn();
+      await desk.accounts.forget("work");
+      assert.equal(desk.server.refreshTokens.size, 0);
+      await desk.signIn();
+      assert.equal(desk.server.refreshTokens.size, 1);
+      await desk.accounts.remove(undefined, "work", "user");
+      assert.equal(desk.server.refreshTokens.size, 0);
+      assert.equal(desk.toasts.at(-1)?.message, "Signed out, and Google was told.");
+      assert.deepEqual(desk.grants(), []);
+    });
+
+    it("signing out of one of two accounts of one user leaves the other signed in, as Google ends both at once", async () => {
+      const { work } = desk.settings;
+      desk.settings = { work, news: { ...(work as object), user: "a.da@googlemail.com" } };
+      await desk.signIn();
+      assert.equal((await desk.signIns.signIn(undefined, "news")).kind, "signedIn");
+      await desk.signIns.signOut(undefined, "work");
+      assert.match(
+        desk.toasts.at(-1)?.message ?? "",
+        /^Signed out here\. Google was not told, because that would end the sign-in of news too/,
+      );
+      assert.equal(desk.server.refreshTokens.size, 2);
+      assert.equal(desk.grants().length, 1);
+      await desk.signIns.signOut(undefined, "news");
+      assert.equal(desk.toasts.at(-1)?.message, "Signed out, and Google was told.");
+    });
+
     it("signing out works offline, and says that Google could not be told", async () => {
       await tokens();
       desk.interceptor.play("oauth2.googleapis.com", (request) => request.socket.destroy());
@@ -340,8 +409,52 @@ describe("signing in with the browser", () => {
 
     it("keeps no sign-in of somebody else there", async () => {
       desk.microsoft.answer = { kind: "signedIn", account: { id: "2", label: "bob@outlook.com" } };
+      desk.answer(undefined);
       assert.match(await failure(), /^Somebody else signed in/);
       assert.deepEqual(desk.grants(), []);
+      assert.ok(desk.log.some((line) => line.includes("as “bob@outlook.com”, the account is for “ada@outlook.com”")));
+    });
+
+    it("offers the browser where VS Code names the same person by another name than the mail address", async () => {
+      desk.microsoft.answer = { kind: "signedIn", account: { id: "2", label: "ada@tenant.onmicrosoft.com" } };
+      desk.answer("Sign in in the browser");
+      assert.deepEqual(await desk.signIn(), { kind: "signedIn", user: "ada@outlook.com" });
+      assert.equal((await desk.signInState())?.by, "browser");
+      desk.answer("Use another application…", undefined);
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+    });
+
+    it("ends at once when it is cancelled while VS Code asks, whatever becomes of VS Code's question", async () => {
+      let late: ((answer: MicrosoftAnswer) => void) | undefined;
+      desk.microsoft.answer = new Promise((resolve) => (late = resolve));
+      desk.microsoft.onAsk = () => desk.signIns.cancel();
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+      late?.({ kind: "signedIn", account: { id: "1", label: "ada@outlook.com" } });
+      await desk.microsoft.answer;
+      assert.deepEqual(desk.grants(), [], "a late answer signs nobody in");
+    });
+
+    it("ends the first sign-in when a second one begins while VS Code asks", async () => {
+      desk.microsoft.answer = new Promise(() => undefined);
+      let second: ReturnType<SignInDesk["signIn"]> | undefined;
+      desk.microsoft.onAsk = () => {
+        desk.microsoft.onAsk = () => undefined;
+        desk.microsoft.answer = { kind: "signedIn", account: { id: "1", label: "ada@outlook.com" } };
+        second = desk.signIn();
+      };
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+      assert.equal((await second)?.kind, "signedIn");
+    });
+
+    it("opens no page when it is cancelled while another way is picked or an application asked for", async () => {
+      desk.microsoft.answer = { kind: "cancelled" };
+      desk.whileAsked = () => desk.signIns.cancel();
+      desk.answer("Sign in in the browser");
+      assert.deepEqual(await desk.signIn(), { kind: "cancelled" });
+      desk.answer(knownClient.microsoft.clientId);
+      assert.deepEqual(await desk.signIns.signIn(undefined, "work", { askClient: true }), { kind: "cancelled" });
+      assert.equal(desk.microsoft.asked.length, 1);
+      assert.deepEqual(desk.browser.pages, []);
     });
 
     it("ends when the person cancels there, and offers the browser", async () => {

@@ -107,12 +107,19 @@ export function signInBox(
   };
 }
 
-function statusOf({ state, moved, phase }: SignInView): { readonly picture: IconName; readonly text: string } {
-  if (phase.kind === "waiting")
-    return {
-      picture: "information",
-      text: "Waiting for your browser… If it ends on a page that does not load, paste that page's address into the box at the top of this window.",
-    };
+/** Microsoft's way leads through VS Code first, which shows no box. */
+const waitingTexts: Readonly<Record<SignInProvider, string>> = {
+  google:
+    "Waiting for your browser… If it ends on a page that does not load, paste that page's address into the box at the top of this window.",
+  microsoft:
+    "Waiting for your browser… VS Code may ask you something first. If a box at the top of this window asks for an address and the browser ends on a page that does not load, paste that page's address there.",
+};
+
+function statusOf({ state, moved, phase, provider }: SignInView): {
+  readonly picture: IconName;
+  readonly text: string;
+} {
+  if (phase.kind === "waiting") return { picture: "information", text: waitingTexts[provider] };
   if (state === undefined || state.kind === "signedOut") return { picture: "information", text: "Not signed in." };
   if (state.kind === "elsewhere") {
     const changes = state.changes.length === 0 ? "" : ` (${state.changes.join("; ")})`;
