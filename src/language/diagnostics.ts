@@ -34,6 +34,7 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
   private readonly collection = this.owned.add(vscode.languages.createDiagnosticCollection("bulk-mail"));
   private readonly checked = this.owned.add(new vscode.EventEmitter<vscode.Uri>());
   private readonly states = new Map<string, CheckState>();
+  private disposed = false;
 
   /** A campaign's state changed. */
   readonly onDidCheck = this.checked.event;
@@ -114,6 +115,7 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
   }
 
   dispose(): void {
+    this.disposed = true;
     this.owned.dispose();
   }
 
@@ -150,6 +152,8 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
   }
 
   private set(campaign: vscode.Uri, state: CheckState | undefined): void {
+    // A check may end after the extension did.
+    if (this.disposed) return;
     const before = filesOf(this.states.get(campaign.fsPath));
     if (state === undefined) this.states.delete(campaign.fsPath);
     else this.states.set(campaign.fsPath, state);
