@@ -103,9 +103,11 @@ export class Diagnostics implements vscode.CodeActionProvider, Disposable {
     const action = new vscode.CodeAction("Fix all that Bulk Mail can mend here", fixAllKind);
     action.edit = new vscode.WorkspaceEdit();
     const taken: Range[] = [];
-    for (const { fixes, code } of unique(this.problems(fsPath))) {
-      // A new id forgets who was mailed: that is for a person to decide, one campaign at a time.
-      const [fix] = code === "id.copied" || code === "id.invalid" ? [] : (fixes ?? []);
+    for (const { fixes, code, severity } of unique(this.problems(fsPath))) {
+      // A new id forgets who was mailed, and where there are several ways, or nothing is wrong, a person decides.
+      const isDecision =
+        code === "id.copied" || code === "id.invalid" || severity === "information" || fixes?.length !== 1;
+      const [fix] = isDecision ? [] : fixes;
       if (fix?.file !== fsPath || taken.some((other) => toRange(other).intersection(toRange(fix.range)) !== undefined))
         continue;
       taken.push(fix.range);

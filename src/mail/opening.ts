@@ -15,7 +15,7 @@ import { decodeText } from "./decode";
 import { FileError, fileProblem, stampOf } from "./files";
 import { mentionsIn } from "./mentions";
 import type { Prepared, PrepareRequest } from "./preflight";
-import type { Problem } from "./problems";
+import type { Fix, Problem } from "./problems";
 import { fileStart, nearest, plainText, problemAt } from "./problems";
 import type { RecipientList } from "./recipients";
 import { detectAddressColumn, openRecipients } from "./recipients";
@@ -216,7 +216,9 @@ export class Opening {
     // Without rows there is nothing to detect, and that is said already.
     if (detected === undefined && !this.problems.some(({ code }) => code === "list.empty")) {
       const columns = plainText(list.columns.map(({ name }) => name).join(", "), 200);
-      this.report([problemAt("list.noAddressColumn", { columns }, recipients ?? { file, range: fileStart })]);
+      const place = recipients ?? { file, range: fileStart };
+      const fixes = recipients === undefined ? [] : addressFixes(list, recipients);
+      this.report([problemAt("list.noAddressColumn", { columns }, place, { fixes })]);
     }
     return detected;
   }
@@ -314,6 +316,22 @@ export class Opening {
 
 /** The dashes that open the front matter: for what is missing in it. */
 const firstLine = { start: { line: 0, character: 0 }, end: { line: 0, character: 3 } };
+
+/** Columns that are offered at most. */
+const offered = 8;
+
+/** The columns of a list, each as the one with the addresses: a line more below `recipients`. */
+function addressFixes({ columns }: RecipientList, { file, range: { end } }: Field): readonly Fix[] {
+  const names = new ColumnNames(columns);
+  const range = { start: end, end };
+  return columns.flatMap(({ name }, index) => {
+    const expression = names.expression(index);
+    if (index >= offered || /["']/.test(expression)) return [];
+    return [
+      { title: `Take the addresses from ${plainText(name, 60)}`, file, range, text: `\nto: "{{ ${expression} }}"` },
+    ];
+  });
+}
 
 /** A problem of a text that is the same for every row is nobody's own. */
 function forAll(problem: Problem): Problem {

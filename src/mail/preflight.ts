@@ -1,12 +1,13 @@
 /** Everything that can be known before sending: opens what a campaign names, compiles it, and checks every row. */
 import { mailingSize } from "./advice";
 import type { Mailbox } from "./address";
+import { parseMailbox } from "./address";
 import type { Campaign } from "./campaign";
 import type { Stamp } from "./composer";
 import type { Files } from "./files";
 import type { Message } from "./message";
 import { Opening } from "./opening";
-import type { Problem, ProblemCode } from "./problems";
+import type { Fix, Problem, ProblemCode } from "./problems";
 import { fileStart, problemAt } from "./problems";
 import type { CsvOptions, RecipientList, Row } from "./recipients";
 import type { Judgement } from "./rowJudge";
@@ -165,12 +166,25 @@ export async function checkRows(prepared: Prepared, signal?: AbortSignal): Promi
   const { campaign: letter } = prepared;
   if (counts.mail >= mailingSize && letter.unsubscribe === undefined) {
     const place = letter.recipients ?? { file: letter.file, range: fileStart };
-    kept.push(problemAt("unsubscribe.missing", { count: counts.mail }, place, { severity: "information" }));
+    const more = { severity: "information", fixes: leaveFixes(letter) } as const;
+    kept.push(problemAt("unsubscribe.missing", { count: counts.mail }, place, more));
   }
   const more = new Map(
     [...counted].map(([code, count]) => [code, count - problemLimit] as const).filter(([, n]) => n > 0),
   );
   return { problems: kept.sort(byPlace), more, counts, first, attachments };
+}
+
+/** A mail to the sender, as the simplest way to leave a list. */
+function leaveFixes({ from, recipients }: Campaign): readonly Fix[] {
+  const sender = parseMailbox(from?.text ?? "");
+  if (!sender.ok || recipients === undefined) return [];
+  const { address } = sender.mailbox;
+  const { file, range } = recipients;
+  const text = `\nunsubscribe: "mailto:${encodeURI(address)}?subject=unsubscribe"`;
+  return [
+    { title: `Let people leave by a mail to ${address}`, file, range: { start: range.end, end: range.end }, text },
+  ];
 }
 
 function byPlace(a: Problem, b: Problem): number {

@@ -117,6 +117,18 @@ describe("advice about a campaign (R10, R44, R52, R59)", () => {
     });
   });
 
+  it("offers the columns where nobody knows which one holds the addresses", async () => {
+    const [problem] = await problems({ list: "Contact,First Name\nask Ada,Ada\n", body: "Hello" });
+    assert.equal(problem?.code, "list.noAddressColumn");
+    assert.deepEqual(
+      problem.fixes?.map(({ title, text }) => [title, text]),
+      [
+        ["Take the addresses from Contact", '\nto: "{{ Contact }}"'],
+        ["Take the addresses from First Name", '\nto: "{{ first_name }}"'],
+      ],
+    );
+  });
+
   it("takes no time for hostile bodies", () => {
     for (const body of [
       "[".repeat(200_000),
@@ -143,6 +155,9 @@ describe("advice about a campaign (R10, R44, R52, R59)", () => {
       `email,name\n${Array.from({ length: count }, (_, i) => `p${String(i)}@example.com,P\n`).join("")}`;
     assert.deepEqual(shown(await problems({ list: rows(199) })), []);
     assert.deepEqual(shown(await problems({ list: rows(200) })), ["unsubscribe.missing information 4:12"]);
+    const [fix] = (await problems({ list: rows(200) }))[0]?.fixes ?? [];
+    assert.equal(fix?.text, '\nunsubscribe: "mailto:ada@example.com?subject=unsubscribe"');
+    assert.deepEqual([fix.range.start, fix.range.end], [fix.range.end, { line: 4, character: 22 }]);
     const lines = ["unsubscribe: mailto:leave@example.com"];
     assert.deepEqual(shown(await problems({ list: rows(200), lines })), []);
   });
