@@ -91,7 +91,6 @@ export function createServices(outside: Outside): Services & Disposable {
   owned.add(new CampaignHover(symbols).register());
   owned.add(new CampaignDefinitions(symbols).register());
   owned.add(new ColumnRename(symbols).register());
-  const lens = owned.add(new CampaignLens(diagnostics, (campaign) => readSettings(campaign).codeLens));
   const task = owned.add(new SendTask(script, log));
   const signIns = owned.add(
     new SignIns({
@@ -110,6 +109,7 @@ export function createServices(outside: Outside): Services & Disposable {
   owned.add(new ListOutcomes({ extensionUri, campaigns, symbols, work, task, logger: log, stateDirectory }));
   const reports = owned.add(new Reports(task, stateDirectory, log));
   const previews = owned.add(new PreviewPanels({ extensionUri, campaigns, work, logger: log }));
+  const lens = owned.add(new CampaignLens(diagnostics, previews, (campaign) => readSettings(campaign).codeLens));
 
   // Also what another window stored or forgot.
   owned.add(secrets.onDidChange(() => accounts.secretsChanged()));

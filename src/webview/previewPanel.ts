@@ -34,7 +34,11 @@ export interface PreviewPorts {
 /** The preview of this window: at most one panel. */
 export class PreviewPanels implements Disposable {
   private readonly owned = new DisposableStore();
+  private readonly shown = this.owned.add(new vscode.EventEmitter<void>());
   private current: Preview | undefined;
+
+  /** Another row is on show, or none any more. */
+  readonly onDidShow = this.shown.event;
 
   constructor(private readonly ports: PreviewPorts) {
     this.owned.add(ports.campaigns.onDidChange((uri) => this.current?.changed(uri)));
@@ -63,6 +67,12 @@ export class PreviewPanels implements Disposable {
     return this.current?.campaign.fsPath === campaign.fsPath ? this.current.index : undefined;
   }
 
+  /** Which of how many rows of `campaign` is on show, when there is a preview of it. */
+  placeIn(campaign: vscode.Uri): { readonly index: number; readonly count: number } | undefined {
+    const state = this.state;
+    return state?.file === campaign.fsPath && state.count > 0 ? state : undefined;
+  }
+
   /** What the preview shows now. */
   get state(): PreviewState | undefined {
     return this.current?.state;
@@ -87,11 +97,12 @@ export class PreviewPanels implements Disposable {
 
   private adopt(panel: vscode.WebviewPanel, campaign: vscode.Uri, index: number): void {
     this.current?.dispose();
-    const preview = new Preview(this.ports, panel, campaign, index);
+    const preview = new Preview(this.ports, panel, campaign, index, () => this.shown.fire());
     this.current = preview;
     panel.onDidDispose(() => {
       if (this.current === preview) this.current = undefined;
       preview.dispose();
+      this.shown.fire();
     });
   }
 }
@@ -129,6 +140,7 @@ class Preview implements PageHost<PreviewHost> {
     readonly panel: vscode.WebviewPanel,
     public campaign: vscode.Uri,
     public index: number,
+    private readonly onShow: () => void,
   ) {
     ports.campaigns.watch(campaign);
     this.page = new Panel(panel, ports.extensionUri, pageIn(panel.webview), this, ports.logger);
@@ -207,6 +219,7 @@ class Preview implements PageHost<PreviewHost> {
     this.state = state;
     this.panel.title = `Preview ${state.name}`;
     this.page.page.event("show", state);
+    this.onShow();
   }
 
   private stateFor({ index, count, row, problems, files }: PreviewReply): PreviewState {

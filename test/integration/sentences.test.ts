@@ -188,6 +188,16 @@ describe("sentences", () => {
     assert.ok(titles.includes("Send…"));
   });
 
+  it("the CodeLens steps through the rows that a preview shows (R54)", () => {
+    const steps = (index: number, count: number): readonly string[] =>
+      lensTitles({ kind: "checked", reply }, { index, count })
+        .filter(({ row }) => row !== undefined)
+        .map(({ title, row }) => `${title} ${String(row)}`);
+    assert.deepEqual(steps(2, 1025), ["◀ 1", "Row 3 of 1,025 2", "▶ 3"]);
+    assert.deepEqual(steps(0, 1), ["Row 1 of 1 0"]);
+    assert.deepEqual(lensTitles({ kind: "checked", reply }).at(-1)?.title, "Send…");
+  });
+
   it("one toast a run, with the button that leads on", () => {
     const failure: Failure = { class: "account", stage: "auth", text: "The password was refused.", reply: "535 no" };
     const ended = (ending: Ending, change: Partial<Totals> = {}, sandbox = false): RunEnd => ({

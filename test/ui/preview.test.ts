@@ -74,6 +74,15 @@ describe("the preview in the real workbench (R54)", () => {
     }
   });
 
+  it("steps from the line above the letter too", async () => {
+    const { workbench } = opened;
+    await workbench.page.locator(".codelens-decoration a", { hasText: "◀" }).first().click();
+    await shows("ada@example.com");
+    await workbench.page.locator(".codelens-decoration a", { hasText: "Row 1 of 4" }).first().waitFor();
+    await workbench.page.locator(".codelens-decoration a", { hasText: "▶" }).first().click();
+    await shows("lukasz@example.net");
+  });
+
   it("shows it as on a phone and in the dark, and the message stays what it is", async () => {
     const frame = preview.locator("iframe.message");
     const wide = (await frame.boundingBox())?.width ?? 0;
