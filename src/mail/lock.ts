@@ -7,12 +7,17 @@ import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { readFile, readdir, rename, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import * as path from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { bootId, isComputed, sameBoot } from "./boot";
 import { systemClock, type Clock } from "./ports";
 
 /** How often an owner shows that it lives, and how long it may be silent, milliseconds. */
 export const heartbeatMs = 5_000;
 const silenceMs = 30_000;
+
+/** How often a file without its words is looked at, and how long between, milliseconds. */
+const looks = 10;
+const lookAgainMs = 20;
 
 /** Who holds a lock, as its file says. */
 export interface Owner {
@@ -59,7 +64,7 @@ export async function acquireLock(
   const newest = await newestGeneration(directory);
   if (newest > 0) {
     const file = lockFile(directory, newest);
-    const owner = await readOwner(file);
+    const owner = await ownerSoon(file);
     const silent = (await silenceOf(file, clock)) >= silenceMs;
     const verdict = judge(owner, silent);
     if (verdict === "alive" && !(silent && options.takeOver)) return { kind: "busy", owner, silent };
@@ -74,14 +79,14 @@ export async function acquireLock(
     await writeFile(file, JSON.stringify(owner), { flag: "wx", mode: 0o600 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    return { kind: "busy", owner: await readOwner(file), silent: false };
+    return { kind: "busy", owner: await ownerSoon(file), silent: false };
   }
   const present = await generations(directory);
   // Somebody who looked at another moment, or counts from another number, was here between our look and our file.
   const rival = present.find((other) => other > newest && other !== generation);
   if (rival !== undefined) {
     await unlink(file).catch(() => {});
-    return { kind: "busy", owner: await readOwner(lockFile(directory, rival)), silent: false };
+    return { kind: "busy", owner: await ownerSoon(lockFile(directory, rival)), silent: false };
   }
   // The one before ours stays: while generations come and go, nobody's look at the folder finds it empty.
   for (const older of present) if (older < newest) await unlink(lockFile(directory, older)).catch(() => {});
@@ -183,6 +188,15 @@ function generationOf(name: string): number | undefined {
 
 function lockFile(directory: string, generation: number): string {
   return path.join(directory, `lock-${String(generation).padStart(6, "0")}.json`);
+}
+
+/** An owner's file is there a moment before its words: whoever looks just then looks again, so that the owner can be named. */
+async function ownerSoon(file: string): Promise<Owner | undefined> {
+  for (let look = 1; ; look++) {
+    const owner = await readOwner(file);
+    if (owner !== undefined || look === looks) return owner;
+    await setTimeout(lookAgainMs);
+  }
 }
 
 async function readOwner(file: string): Promise<Owner | undefined> {

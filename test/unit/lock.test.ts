@@ -268,6 +268,16 @@ else
       assert.equal((await busy({ takeOver: true })).owner?.host, "elsewhere");
     });
 
+    it("names the owner whose file is there a moment before its words", async () => {
+      const file = path.join(directory, "lock-000001.json");
+      await writeFile(file, "");
+      const asked = acquireLock(directory, systemClock, patient);
+      await writeFile(file, JSON.stringify(thisProcess()));
+      const answer = await asked;
+      assert.equal(answer.kind, "busy");
+      assert.equal((answer).owner?.pid, process.pid);
+    });
+
     it("holds nothing in a folder that is empty or missing", async () => {
       assert.equal(await holder(directory), "nobody");
       assert.equal(await holder(path.join(directory, "missing")), "nobody");
