@@ -275,7 +275,7 @@ else
       await writeFile(file, JSON.stringify(thisProcess()));
       const answer = await asked;
       assert.equal(answer.kind, "busy");
-      assert.equal((answer).owner?.pid, process.pid);
+      assert.equal(answer.owner?.pid, process.pid);
     });
 
     it("holds nothing in a folder that is empty or missing", async () => {
