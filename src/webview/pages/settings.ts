@@ -118,7 +118,8 @@ async function start(): Promise<void> {
   // A panel that was closed has no state of its own any more.
   const unsaved = before?.drafts ?? (await host.request("drafts"));
   for (const [key, draft] of restored(unsaved)) drafts.set(key, draft);
-  selected = before?.selected ?? unsaved[0]?.[0] ?? "";
+  // Whoever chose one already, because the host was quicker with a state, keeps that.
+  if (!chosen) selected = before?.selected ?? unsaved[0]?.[0] ?? "";
   show(await host.request("load"));
   if (adding) add();
 }
@@ -143,7 +144,10 @@ function show(next: SettingsState): void {
   render();
 }
 
+/** Whether the person chose what is on show. */
+let chosen = false;
 function select(key: string): void {
+  chosen = true;
   if (key === selected) return;
   bar.clear();
   selected = key;
@@ -158,6 +162,7 @@ function add(): void {
   if (state === undefined) return;
   if (!drafts.has(newKey)) drafts.set(newKey, newDraft(state));
   bar.clear();
+  chosen = true;
   selected = newKey;
   render();
   detail.scrollTop = 0;
