@@ -43,6 +43,9 @@ const connection = connect<KeptState>();
 const drafts = new Map<string, Draft>();
 let state: SettingsState | undefined;
 let selected = "";
+/** Whether the person chose what is on show, and whether they were quicker than the first state with it. */
+let chosen = false;
+let adding = false;
 /** While an account is being saved, new states wait: half of them would still show the draft. */
 let saving = false;
 let waiting: SettingsState | undefined;
@@ -144,8 +147,6 @@ function show(next: SettingsState): void {
   render();
 }
 
-/** Whether the person chose what is on show. */
-let chosen = false;
 function select(key: string): void {
   chosen = true;
   if (key === selected) return;
@@ -155,8 +156,6 @@ function select(key: string): void {
   detail.scrollTop = 0;
 }
 
-/** The person was quicker than the first state. */
-let adding = false;
 function add(): void {
   adding = state === undefined;
   if (state === undefined) return;
