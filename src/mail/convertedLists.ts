@@ -23,6 +23,10 @@ const jsonLimit = 8 * 1024 * 1024;
 const workbookLimit = 20 * 1024 * 1024;
 /** What a workbook may unpack to, bytes. */
 const unpackedLimit = 200 * 1024 * 1024;
+/** Cells from the first to the last one of a sheet, empty ones included: a sheet is a full table in memory. */
+const cellLimit = 10_000_000;
+/** Objects in objects: a list has none, and reading them goes by recursion. */
+const depthLimit = 100;
 
 /** How a file of this name is converted. */
 export function conversionOf(file: string): Conversion | undefined {
@@ -34,10 +38,8 @@ export function conversionOf(file: string): Conversion | undefined {
 /** An array of objects; their keys are the columns. */
 async function fromJson(files: Files, file: string): Promise<ConvertedList> {
   const text = await readText(files, file, jsonLimit);
-  const errors: { error: number; offset: number; length: number }[] = [];
-  const tree = parseTree(text, errors, { disallowComments: true, allowEmptyContent: true });
+  const { tree, wrong } = parsed(text);
   const places = new TextPlaces(text);
-  const [wrong] = errors;
   const at = (offset: number, length: number): Range => places.range(offset, offset + Math.max(1, length));
   if (wrong !== undefined || tree?.type !== "array") {
     const range = wrong === undefined ? at(0, 1) : at(wrong.offset, wrong.length);
@@ -57,10 +59,10 @@ async function fromJsonLines(files: Files, file: string): Promise<ConvertedList>
     const range = { start: { line, character: 0 }, end: { line, character: written.length } };
     line++;
     if (written.trim() === "") continue;
-    const errors: { error: number; offset: number; length: number }[] = [];
-    const node = parseTree(written, errors, { disallowComments: true });
-    if (errors.length > 0 || node === undefined) return table.refused(problemAt("list.jsonLine", {}, { file, range }));
-    table.object(node, range);
+    const { tree, wrong } = parsed(written);
+    if (wrong !== undefined || tree === undefined)
+      return table.refused(problemAt("list.jsonLine", {}, { file, range }));
+    table.object(tree, range);
   }
   return table.list();
 }
@@ -81,6 +83,9 @@ async function fromWorkbook(files: Files, file: string): Promise<ConvertedList> 
       },
     });
     if (unpacked > unpackedLimit) return broken("it unpacks to more than 200 MB");
+    const sheets = unzipSync(bytes, { filter: ({ name }) => /^xl\/worksheets\/[^/]+\.xml$/i.test(name) });
+    if (Object.values(sheets).some((sheet) => cellsOf(sheet) > cellLimit))
+      return broken("a cell stands so far from the others that the sheet would fill the memory");
     const { buffer, byteOffset, byteLength } = bytes;
     const copy = buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
     // Numbers as they were saved: a long one would lose its last digits.
@@ -90,6 +95,35 @@ async function fromWorkbook(files: Files, file: string): Promise<ConvertedList> 
     return broken(error instanceof Error ? plainText(error.message, 120) : "it is damaged");
   }
   return table.list();
+}
+
+/** How many cells a sheet has as a full table, by the places that it names. */
+function cellsOf(sheet: Uint8Array): number {
+  let [rows, columns] = [0, 0];
+  for (const [, letters = "", digits] of Buffer.from(sheet.buffer, sheet.byteOffset, sheet.byteLength)
+    .toString("latin1")
+    .matchAll(/\b(?:r|ref)\s*=\s*["'](?:[A-Za-z]+\d+:)?([A-Za-z]{0,9})(\d{1,9})["']/g)) {
+    const column = Buffer.from(letters.toUpperCase()).reduce((sum, letter) => sum * 26 + letter - 64, 0);
+    rows = Math.max(rows, Number(digits));
+    columns = Math.max(columns, column);
+  }
+  return rows * columns;
+}
+
+/** JSON as a tree, and the first place where it is none; what is nested without end is none either. */
+function parsed(text: string): {
+  readonly tree: Node | undefined;
+  readonly wrong: { readonly offset: number; readonly length: number } | undefined;
+} {
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (token === "[" || token === "{") depth++;
+    else if (token === "]" || token === "}") depth--;
+    if (depth > depthLimit) return { tree: undefined, wrong: { offset: index, length: 1 } };
+  }
+  const errors: { error: number; offset: number; length: number }[] = [];
+  const tree = parseTree(text, errors, { disallowComments: true, allowEmptyContent: true });
+  return { tree, wrong: errors[0] };
 }
 
 /** A cell as text; dates as ISO 8601, without a time at midnight. */

@@ -1,5 +1,17 @@
 /** A workbook as Excel saves one, made of cells. */
-import { strToU8, zipSync } from "fflate";
+import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
+
+/** A workbook of two rows with one more cell at `place`, or with this size in its sheet's words. */
+export function distantCell(place: string | undefined, dimension = ""): Buffer {
+  const archive = unzipSync(workbook([["email"], ["ada@example.com"]]));
+  const name = "xl/worksheets/sheet1.xml";
+  const row = /\d+$/.exec(place ?? "")?.[0] ?? "";
+  const cell = `<row r="${row}"><c r="${place ?? ""}" t="inlineStr"><is><t>x</t></is></c></row>`;
+  const sheet = strFromU8(archive[name] ?? new Uint8Array())
+    .replace("<sheetData>", `${dimension === "" ? "" : `<dimension ref="${dimension}"/>`}<sheetData>`)
+    .replace("</sheetData>", `${place === undefined ? "" : cell}</sheetData>`);
+  return Buffer.from(zipSync({ ...archive, [name]: strToU8(sheet) }));
+}
 
 /** A cell: a text, a number as it is saved, a date as days since 1899-12-30, or nothing. */
 export type WorkbookCell = string | { readonly number: string } | { readonly date: number } | undefined;

@@ -4,7 +4,7 @@ import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { checkRows, diskFiles, openRecipients, prepareCampaign } from "../../src/mail/index";
-import { workbook } from "../fakes/workbook";
+import { distantCell, workbook } from "../fakes/workbook";
 
 const csv = { delimiter: "auto", encoding: "auto" } as const;
 
@@ -81,6 +81,8 @@ describe("lists that are no CSV (R50)", function () {
       "list.jsonRow:1",
     ],
     ["a line that is none", "people.jsonl", '{"email":"ada@example.com"}\nada@example.com\n', "list.jsonLine:1"],
+    ["objects in objects without end", "people.json", `[\n${'{"a":'.repeat(100_000)}`, "list.json:1"],
+    ["a line nested without end", "people.jsonl", "[".repeat(100_000), "list.jsonLine:0"],
     ["an empty list", "people.json", "[]", "list.empty:0"],
     ["a workbook that is none", "people.xlsx", "email,name\nada@example.com,Ada\n", "list.workbook:0"],
     [
@@ -89,6 +91,8 @@ describe("lists that are no CSV (R50)", function () {
       workbook([["email"], ["ada@example.com"]]).subarray(0, 300),
       "list.workbook:0",
     ],
+    ["a cell at the far end of a sheet", "people.xlsx", distantCell("XFD1048576"), "list.workbook:0"],
+    ["a size without cells", "people.xlsx", distantCell(undefined, "A1:XFD1048576"), "list.workbook:0"],
     ["an empty workbook", "people.xlsx", workbook([]), "list.empty:0"],
   ];
   for (const [what, name, content, problem] of broken)
