@@ -106,7 +106,7 @@ const letters: Readonly<Record<Starter["id"], (columns: Columns) => Letter>> = {
     };
   },
   announcement: ({ greeting }) => ({
-    matter: [`subject: "There is something new"`, `unsubscribe: "mailto:leave@example.com?subject=unsubscribe"`],
+    matter: [`subject: "There is something new"`],
     body: page("There is something new", [
       `<p>${greeting}</p>`,
       "<p>Say in two sentences what is new and what people gain from it.</p>",

@@ -15,6 +15,9 @@ const margin = 100;
 /** Quiet time before icons are drawn again, milliseconds; a run moves on several times a second. */
 const pauseMs = 500;
 
+/** Reading a long journal takes its time: drawing gets a part of it only, so that a run in progress keeps the machine. */
+const share = 1 / 10;
+
 const kinds = [
   "accepted",
   "failed",
@@ -28,6 +31,8 @@ export class ListOutcomes implements Disposable {
   private readonly owned = new DisposableStore();
   private readonly icons: Readonly<Record<RowOutcome["outcome"], vscode.TextEditorDecorationType>>;
   private readonly timers = new Map<vscode.TextEditor, NodeJS.Timeout>();
+  /** How long the last drawing took, milliseconds. */
+  private tookMs = 0;
   private readonly turns = new WeakMap<vscode.TextEditor, symbol>();
   /** Of each list that is on screen, what stands at its lines. */
   private readonly shown = new Map<string, ReadonlyMap<number, RowOutcome>>();
@@ -82,6 +87,8 @@ export class ListOutcomes implements Disposable {
   }
 
   private all(): void {
+    const visible = new Set(vscode.window.visibleTextEditors.map(({ document }) => document.uri.fsPath));
+    for (const file of [...this.shown.keys()]) if (!visible.has(file)) this.shown.delete(file);
     for (const editor of vscode.window.visibleTextEditors) this.soon(editor);
   }
 
@@ -92,12 +99,16 @@ export class ListOutcomes implements Disposable {
     if (this.timers.has(editor)) return;
     this.timers.set(
       editor,
-      setTimeout(() => {
-        this.timers.delete(editor);
-        this.draw(editor).catch((error: unknown) =>
-          this.ports.logger.warn(`Outcomes cannot be shown: ${String(error)}`),
-        );
-      }, pauseMs),
+      setTimeout(
+        () => {
+          this.timers.delete(editor);
+          const began = performance.now();
+          this.draw(editor)
+            .catch((error: unknown) => this.ports.logger.warn(`Outcomes cannot be shown: ${String(error)}`))
+            .finally(() => (this.tookMs = performance.now() - began));
+        },
+        Math.max(pauseMs, this.tookMs / share),
+      ),
     );
   }
 

@@ -86,6 +86,7 @@ async function renameIn(
 /** The header's cell with its new name, in quotes where it had some or needs them (RFC 4180 §2). */
 async function headerCell(list: vscode.Uri, range: vscode.Range, name: string): Promise<string> {
   const written = (await vscode.workspace.openTextDocument(list)).getText(range);
-  const needsQuotes = written.trim().startsWith('"') || /[",;\t|]/.test(name);
+  // Whatever separates the cells here: more quotes than needed change nothing.
+  const needsQuotes = written.trim().startsWith('"') || !/^[\p{L}\p{N} _-]*$/u.test(name);
   return needsQuotes ? `"${name.replace(/"/g, '""')}"` : name;
 }

@@ -39,7 +39,7 @@ export class Symbols implements Disposable {
     this.owned.add(vscode.workspace.onDidChangeTextDocument(({ document }) => this.typed(document.uri)));
   }
 
-  /** Of one campaign; undefined while the list takes too long or something newer was asked. */
+  /** Of one campaign, without names where that takes too long; undefined when something newer was asked. */
   of(campaign: vscode.Uri): Promise<SymbolsReply | undefined> {
     const known = this.known.get(campaign.fsPath);
     if (known !== undefined) return known.asked;
@@ -86,6 +86,9 @@ export class Symbols implements Disposable {
 
   private async ask(campaign: vscode.Uri): Promise<SymbolsReply | undefined> {
     const found = await this.work.symbols(await this.campaigns.request(campaign));
+    // What took too long takes too long again: it is asked once a change, like all else.
+    if (found.kind === "tooSlow")
+      return { list: undefined, columns: undefined, mentions: [], files: [campaign.fsPath] };
     return found.kind === "done" ? found.value : undefined;
   }
 

@@ -107,6 +107,8 @@ function turn(by: number): void {
 }
 
 function show(state: PreviewState): void {
+  // Pictures were asked for in one letter: another one may tell its sender of every row that is looked at.
+  if (state.file !== current?.file) pictures.setAttribute("aria-pressed", "false");
   current = state;
   page.keep({ file: state.file, index: state.index });
   document.body.classList.toggle("stale", state.stale);
